@@ -1,0 +1,1 @@
+"""Sources (files, packages, hub), preparation into splits, encoding and batching."""
