@@ -1,0 +1,62 @@
+"""Heads: what stands between a backbone's hidden states and a task's logits. B batch, T tokens, D width, C classes."""
+
+from typing import Literal, cast, get_args
+
+import torch
+from torch import Tensor, nn
+
+from headway.errors import ModelError
+from headway.models.pretrained import Backbone
+
+Pooling = Literal["cls", "pooler", "mean", "last"]
+
+
+class SequenceClassifier(nn.Module):
+    """Backbone, pooling, dropout, linear layer.
+
+    cls: the first token's state (Devlin et al. 2019, section 4.1, without the tanh layer). pooler: the model's own
+    pretrained pooler. mean: average over real tokens (Reimers & Gurevych 2019, section 3). last: the last real token
+    (Radford et al. 2018, section 3.2), the right choice for decoders.
+    """
+
+    def __init__(self, backbone: Backbone, classes: int, pooling: str = "auto", dropout: float = 0.1) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.pooling = resolve_pooling(pooling, backbone)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(backbone.width, classes)
+        nn.init.normal_(self.output.weight, std=0.02)  # BERT's initializer_range
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """[B,T] -> logits [B,C]."""
+        hidden = self.backbone(input_ids, attention_mask, token_type_ids)
+        return self.output(self.dropout(pool(hidden, attention_mask, self.pooling)))
+
+
+def pool(hidden: object, attention_mask: Tensor, pooling: Pooling) -> Tensor:
+    """[B,T,D] -> [B,D]; padding never takes part, on whichever side it stands."""
+    if pooling == "pooler":
+        return hidden.pooler_output  # type: ignore[attr-defined]
+    states: Tensor = hidden.last_hidden_state  # type: ignore[attr-defined]
+    if pooling in ("cls", "last"):
+        position = torch.arange(1, states.shape[1] + 1, device=states.device)
+        if pooling == "cls":
+            position = position.flip(0)
+        chosen = (attention_mask * position).argmax(dim=1)
+        return states[torch.arange(len(states), device=states.device), chosen]
+    mask = attention_mask.unsqueeze(-1).to(states.dtype)
+    return (states * mask).sum(1) / mask.sum(1)
+
+
+def resolve_pooling(pooling: str, backbone: Backbone) -> Pooling:
+    """auto: last for decoders, cls for encoders. Raises: ModelError for what the backbone does not offer."""
+    if pooling == "auto":
+        return "last" if backbone.causal else "cls"
+    if pooling not in get_args(Pooling):
+        raise ModelError(f"model.pooling={pooling}: choose one of auto, {', '.join(get_args(Pooling))}")
+    if pooling == "pooler" and not backbone.pooler:
+        raise ModelError("model.pooling=pooler: this model has no pooler; use cls or mean")
+    if pooling == "cls" and backbone.causal:
+        raise ModelError("model.pooling=cls: the first token of a decoder has seen nothing; use last or mean")
+    return cast(Pooling, pooling)

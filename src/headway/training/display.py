@@ -1,0 +1,123 @@
+"""What a person sees while a run trains: a live bar on a terminal, plain lines elsewhere, nothing with --json."""
+
+import sys
+import time
+from typing import Any, Protocol
+
+LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
+
+
+class Display(Protocol):
+    def note(self, text: str) -> None: ...
+
+    def output(self, text: str) -> None:
+        """A line that a worker printed."""
+
+    def facts(self, facts: dict[str, Any]) -> None:
+        """What a worker found out about its data and model."""
+
+    def progress(self, *, step: int, total: int, epoch: float, loss: float, tokens_per_s: float) -> None: ...
+
+    def evaluated(self, result: dict[str, Any]) -> None:
+        """A finished evaluation: split, step and its metrics."""
+
+    def close(self) -> None: ...
+
+
+class Quiet:
+    """For --json: only what went wrong, on standard error."""
+
+    def note(self, text: str) -> None:
+        sys.stderr.write(text + "\n")
+
+    def output(self, text: str) -> None: ...
+
+    def facts(self, facts: dict[str, Any]) -> None: ...
+
+    def progress(self, **fields: Any) -> None: ...
+
+    def evaluated(self, result: dict[str, Any]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Terminal:
+    """A rich progress bar when standard error is a terminal, otherwise a line every LINE_EVERY seconds."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self.console = Console(stderr=True, highlight=False)
+        self._bar: Any = None
+        self._task: Any = None
+        self._last_line = 0.0
+
+    def note(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+    def output(self, text: str) -> None:
+        if text:
+            self.console.print(text, markup=False, style="dim")
+
+    def facts(self, facts: dict[str, Any]) -> None:
+        for text in describe_facts(facts):
+            self.note(text)
+
+    def progress(self, *, step: int, total: int, epoch: float, loss: float, tokens_per_s: float) -> None:
+        if not self.console.is_terminal:
+            now = time.monotonic()
+            if now - self._last_line >= LINE_EVERY or step == total:
+                self._last_line = now
+                self.note(f"step {step}/{total}  epoch {epoch:.2f}  loss {loss:.4f}  {tokens_per_s:,.0f} tokens/s")
+            return
+        if self._bar is None:
+            self._start(total)
+        self._bar.update(self._task, completed=step, total=total, epoch=epoch, loss=loss, speed=tokens_per_s)
+
+    def _start(self, total: int) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]:.2f}"),
+            BarColumn(bar_width=None),
+            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("loss {task.fields[loss]:.4f}"),
+            TextColumn("{task.fields[speed]:,.0f} tokens/s"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        self._task = self._bar.add_task("train", total=total, epoch=0.0, loss=float("nan"), speed=0.0)
+        self._bar.start()
+
+    def evaluated(self, result: dict[str, Any]) -> None:
+        values = "  ".join(f"{name} {value:.4f}" for name, value in result.items() if name not in ("split", "step"))
+        self.note(f"{result['split']:>5} at step {result['step']}: {values}")
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def describe_facts(facts: dict[str, Any]) -> list[str]:
+    """One line each about the data, its duplicates and the model."""
+    lines = []
+    if "data" in facts:
+        splits = facts["data"].get("splits", {})
+        tokens = facts["data"].get("tokens", {})
+        sizes = ", ".join(
+            f"{name} {split['rows']:,} ({tokens.get(name, 0):,} tokens)" for name, split in splits.items()
+        )
+        lines.append(
+            f" data: {sizes}; {len(facts['data']['labels'])} labels; fingerprint {facts['data']['fingerprint'][:12]}"
+        )
+        for pair in facts["data"].get("duplicates_across", []):
+            if pair["count"]:
+                lines.append(f" data: {pair['count']} texts of {pair['splits'][1]} also stand in {pair['splits'][0]}")
+    if "model" in facts:
+        lines.append(f"model: {facts['model']['parameters']:,} parameters, {facts['model']['trained']:,} trained")
+    if "resumed_from" in facts:
+        lines.append(f"resumed from {facts['resumed_from']}")
+    return lines

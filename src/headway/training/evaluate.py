@@ -1,0 +1,144 @@
+"""Use a recorded run: evaluate one of its checkpoints on a split, or predict texts. N texts, C classes."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from torch import nn
+
+from headway.config.freeze import config_hash, thaw
+from headway.data.batching import evaluation_batches
+from headway.data.encode import Encoded, cached
+from headway.data.prepare import prepare, read_texts
+from headway.data.report import fingerprint as data_fingerprint
+from headway.errors import CheckpointError, DataError
+from headway.models.pretrained import default_device
+from headway.store import layout
+from headway.store.atomic import write_json
+from headway.store.predictions import write_predictions
+from headway.store.run import Run
+from headway.tasks.base import Task
+from headway.training import checkpoint
+from headway.training.module import Collected
+from headway.training.session import MODEL_FOLDER, components, kept_labels, plain, prediction_columns
+
+
+def evaluate(run: Run, split: str, name: str, file: Path | None = None) -> dict[str, Any]:
+    """Metrics of checkpoint `name` ("best" or "last") on a split of the run's data, or on a labelled `file`.
+
+    Predictions and metrics are kept in the run folder; those of a file under its fingerprint.
+    Raises: DataError if the data is no longer what the run was trained on, has no such split, or has no labels.
+    """
+    config = thaw(run.config_text)
+    task, pretrained, tokenizer = components(config, run.path)
+    labels = kept_labels(run.path)
+    if file is None:
+        table, fingerprint = own_split(run, plain(config, "data"), split)
+    else:
+        table = read_texts(file, plain(config, "data"), labels)
+        if pc.any(pc.less(table["label"], 0)).as_py():
+            raise DataError(f"{file}: has rows without a label; to predict them use: headway predict {run.id} {file}")
+        fingerprint = data_fingerprint({"file": table}, labels)
+        split = f"file-{fingerprint[:8]}"
+    model = task.model(pretrained, labels, weights=False)
+    step = load_weights(run, model, name)
+    metrics = task.metrics(labels).to(default_device())
+    collected = Collected()
+    with encoded_for_now(task, tokenizer, table) as encoded:
+        size = plain(config, "batch")["eval_size"]
+        for indices, output, inputs in outputs(task, model, encoded, size, tokenizer.pad_token_id):
+            task.update(metrics, output, inputs)
+            collected.add(indices, output.losses, task.predictions(output, inputs, labels))
+    values, details = task.results(metrics, labels)
+    result = {
+        "run": run.id,
+        "split": split,
+        "checkpoint": name,
+        "step": step,
+        "fingerprint": fingerprint,
+        "examples": len(table),
+        "metrics": {"loss": collected.loss_sum / collected.loss_terms, **values},
+        "details": details,
+    }
+    columns = prediction_columns(table, labels, collected.indices, collected.columns)
+    write_predictions(run.path / layout.predictions_file(split, step), columns)
+    write_json(run.path / layout.evaluation_file(split, step), result)
+    return result
+
+
+def own_split(run: Run, data: dict[str, Any], split: str) -> tuple[pa.Table, str]:
+    """A split of the data the run was trained on, and the fingerprint of all of it."""
+    prepared = prepare(data)
+    recorded = run.meta["data"].get("fingerprint")
+    if recorded not in (None, prepared.fingerprint):
+        raise DataError(
+            f"the data has changed since run {run.id} (fingerprint {recorded[:12]}, now {prepared.fingerprint[:12]}); "
+            "restore it, or evaluate on a file of your own with --file"
+        )
+    if split not in prepared.splits:
+        raise DataError(f"no split {split!r} in this run's data; it has {', '.join(prepared.splits)}")
+    return prepared.splits[split], prepared.fingerprint
+
+
+@contextmanager
+def encoded_for_now(task: Task, tokenizer: Any, table: pa.Table) -> Iterator[Encoded]:
+    """`table` encoded in a folder that is gone afterwards: what is asked once is not worth a place in the cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield cached(Path(folder) / "texts", lambda: task.encode(tokenizer, table), "int32")
+
+
+def predict(run: Run, table: pa.Table, name: str) -> list[dict[str, Any]]:
+    """Prediction and scores for each row of `table` (text, [pair], label -1), in its order.
+
+    Raises: CheckpointError if the run has no usable checkpoint.
+    """
+    if not (run.path / MODEL_FOLDER).exists():
+        raise CheckpointError(f"run {run.id} has no model yet: it ended before its first step")
+    config = thaw(run.config_text)
+    task, pretrained, tokenizer = components(config, run.path)
+    labels = kept_labels(run.path)
+    model = task.model(pretrained, labels, weights=False)
+    step = load_weights(run, model, name)
+    collected = Collected()
+    with encoded_for_now(task, tokenizer, table) as encoded:
+        size = plain(config, "batch")["eval_size"]
+        for indices, output, inputs in outputs(task, model, encoded, size, tokenizer.pad_token_id):
+            collected.add(indices, output.losses, task.predictions(output, inputs, labels))
+    collected.columns.pop("loss", None)  # without a gold label it says nothing
+    texts = table.select([column for column in ("text", "pair") if column in table.column_names]).to_pylist()
+    rows: list[dict[str, Any]] = [{} for _ in texts]
+    for at, index in enumerate(collected.indices):
+        row = {key: values[at] for key, values in collected.columns.items()}
+        if "scores" in row:
+            row["scores"] = dict(zip(labels, row["scores"], strict=True))
+        rows[index] = {**texts[index], **row, "run": run.id, "step": step}
+    return rows
+
+
+def load_weights(run: Run, model: nn.Module, name: str) -> int:
+    """Fill `model` from the run's `name` checkpoint ("best" falls back to "last"); returns its step.
+
+    Raises: CheckpointError if there is none, or it is damaged, or belongs to another config.
+    """
+    folder = run.path / layout.CHECKPOINTS
+    path = checkpoint.pointed(folder, name) or (checkpoint.pointed(folder, "last") if name == "best" else None)
+    if path is None:
+        raise CheckpointError(f"run {run.id} has no {name} checkpoint yet")
+    state = checkpoint.load(path, config_hash(run.config_text))
+    checkpoint.fill(model, state["model"], path)
+    return int(state["step"])
+
+
+@torch.inference_mode()
+def outputs(task: Task, model: nn.Module, encoded: Encoded, size: int, pad: int) -> Iterator[tuple[Any, Any, Any]]:
+    """(indices, output, inputs) of each evaluation batch, on the best device there is."""
+    device = default_device()
+    model.to(device).eval()
+    for indices in evaluation_batches(encoded.lengths, size):
+        inputs = {key: value.to(device) for key, value in task.collate(encoded, indices, pad).items()}
+        yield torch.from_numpy(indices.copy()), task.loss(model, inputs), inputs

@@ -1,0 +1,74 @@
+"""Data loaders whose batches depend on nothing but the step."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from headway.data.batching import TrainPlan, evaluation_batches
+from headway.data.encode import Array, Encoded
+from headway.tasks.base import Task
+
+
+class TrainSteps(Dataset[dict[str, Any]]):
+    """Item (step, micro) is the collated micro-batch that this rank trains on then."""
+
+    def __init__(self, task: Task, encoded: Encoded, plan: TrainPlan, accumulate: int, rank: int, pad: int) -> None:
+        self.task, self.encoded, self.plan = task, encoded, plan
+        self.accumulate, self.rank, self.pad = accumulate, rank, pad
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        step, micro = key
+        whole = self.plan.step(step)
+        indices = self.plan.part(step, micro, self.rank, self.accumulate)
+        return {
+            "inputs": self.task.collate(self.encoded, indices, self.pad),
+            "step": step,
+            "micro": micro,
+            "weight": self.task.weights(self.encoded, whole),  # loss terms of the whole step, over all ranks
+            "examples": len(whole),
+            "tokens": int(self.plan.lengths[whole].sum()),
+        }
+
+
+class EvaluationBatches(Dataset[dict[str, Any]]):
+    """Item i is this rank's i-th batch; every example of the split is in exactly one batch of one rank."""
+
+    def __init__(self, task: Task, encoded: Encoded, size: int, rank: int, world: int, pad: int) -> None:
+        self.task, self.encoded, self.pad = task, encoded, pad
+        self.batches: list[Array] = list(evaluation_batches(encoded.lengths, size, rank, world))
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        indices = self.batches[index]
+        inputs = self.task.collate(self.encoded, indices, self.pad)
+        return {"inputs": inputs, "indices": torch.from_numpy(indices.copy())}
+
+
+@dataclass(frozen=True)
+class StepKeys:
+    """The sampler: keys of every micro-batch from one step up to another."""
+
+    start: int
+    stop: int
+    accumulate: int
+
+    def __len__(self) -> int:
+        return (self.stop - self.start) * self.accumulate
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return ((step, micro) for step in range(self.start, self.stop) for micro in range(self.accumulate))
+
+
+def loader(dataset: Dataset[dict[str, Any]], keys: Any, workers: int, pin: bool) -> DataLoader[dict[str, Any]]:
+    """Items are whole batches already: the loader only fetches. Workers pay only when collating is the bottleneck."""
+    return DataLoader(dataset, sampler=keys, batch_size=None, num_workers=workers, pin_memory=pin)
+
+
+def evaluation_loader(dataset: EvaluationBatches, workers: int, pin: bool) -> DataLoader[dict[str, Any]]:
+    keys: Sequence[int] = range(len(dataset))
+    return loader(dataset, keys, workers, pin)

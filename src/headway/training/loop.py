@@ -1,0 +1,241 @@
+"""From a frozen config to a trained, evaluated run: compose the parts, hand them to Lightning, record.
+
+Lightning's "epoch" is here the stretch between two validations. It always starts afresh: to resume, the loader is asked
+for the steps from k on, and nothing of Lightning's own loop state is saved or restored.
+"""
+
+import logging
+import math
+import os
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from omegaconf import DictConfig
+from pytorch_lightning.strategies import DDPStrategy, Strategy
+
+from headway.config.targets import instantiate
+from headway.data.batching import TrainPlan
+from headway.errors import ConfigError, DataError
+from headway.models.pretrained import parameter_count
+from headway.store import layout
+from headway.training import checkpoint
+from headway.training.events import Channel
+from headway.training.loaders import EvaluationBatches, StepKeys, TrainSteps, evaluation_loader, loader
+from headway.training.module import TrainingModule
+from headway.training.ranks import Ranks
+from headway.training.recorder import Progress, Recorder, Rules
+from headway.training.seeds import seed_all
+from headway.training.session import Session, keep_model, open_session, plain
+
+
+def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: Channel) -> None:
+    """Train, validate and test as the config says, from the newest valid checkpoint if there is one.
+
+    Raises: Stopped for every orderly early end; HeadwayError for what the user can mend.
+    """
+    quiet_libraries()
+    settings, batch = plain(config, "trainer"), plain(config, "batch")
+    ranks = Ranks.from_environment()
+    accelerator = prepare_device(settings, ranks)
+    found = checkpoint.latest(run_dir / layout.CHECKPOINTS, config_hash)
+    session = open_session(config, run_dir if found else None)
+    channel.record(data=data_facts(session))
+    task = session.task
+    plan = TrainPlan(
+        session.encoded["train"].lengths, batch["size"], config.seed, ranks.world * batch["accumulate"], batch["bucket"]
+    )
+    if plan.steps_per_epoch == 0:
+        raise DataError(
+            f"the training split has {len(session.encoded['train'])} examples, fewer than devices x batch.accumulate"
+        )
+    rules = rules_of(settings, plan, session)
+
+    seed_all(config.seed)  # fresh weights are a function of the seed
+    model = session.model(weights=found is None)
+    if found is None and ranks.rank == 0:
+        keep_model(session, run_dir)
+    channel.record(
+        model=parameter_count(model),
+        monitor={"metric": rules.monitor, "mode": "max" if rules.maximise else "min"},
+        plan={"steps": rules.total_steps, "steps_per_epoch": rules.steps_per_epoch},
+    )
+    schedule_node = plain(config, "scheduler")
+    module = TrainingModule(
+        task,
+        model,
+        session.labels,
+        optimizer=plain(config, "optimizer"),
+        schedule=instantiate({**schedule_node, "_partial_": True}),
+        total_steps=rules.total_steps,
+        accumulate=batch["accumulate"],
+        clip=settings["gradient_clip_val"],
+        rng=config.seed,
+    )
+    recorder = Recorder(run_dir, rules, session.prepared.splits, session.labels, channel, config_hash)
+    start = 0
+    if found is not None:
+        path, state = found
+        start = restore(module, recorder, state, path)
+        channel.record(resumed_from=path.name)
+    if ranks.rank == 0:
+        recorder.open(start)
+    else:
+        recorder.step = start
+    data = Data(session, plan, recorder, batch, settings["val_every"], ranks, pin=accelerator == "cuda")
+    trainer = make_trainer(settings, recorder, accelerator, ranks, batch["accumulate"])
+    try:
+        if not recorder.progress.validated:
+            trainer.validate(module, data.val_dataloader(), verbose=False)
+        if recorder.step < rules.total_steps and not recorder.progress.done:
+            trainer.fit(module, datamodule=data)
+        if settings["test"] and "test" in session.encoded:
+            use_best(module, run_dir, config_hash)
+            trainer.test(module, data.test_dataloader(), verbose=False)
+    finally:
+        recorder.close()
+
+
+def quiet_libraries() -> None:
+    """Lightning and the hub client announce themselves at length; what is worth knowing, the recorder says."""
+    for noisy in ("pytorch_lightning", "lightning_fabric", "httpx", "transformers"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for message in (".*does not have many workers.*", ".*LeafSpec.*", ".*Checkpoint directory.*"):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def prepare_device(settings: dict[str, Any], ranks: Ranks) -> str:
+    """Threads, determinism and the kind of device: "cpu" or "cuda"."""
+    accelerator = settings["accelerator"]
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    accelerator = "cuda" if accelerator == "gpu" else accelerator
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(["trainer.accelerator: no CUDA device is available; use trainer.accelerator=cpu"])
+    cores = len(os.sched_getaffinity(0))
+    threads = settings["threads"] or max(1, cores // (ranks.local_world if accelerator == "cpu" else 1))
+    torch.set_num_threads(threads)  # also part of exactness: sums over other numbers of threads round differently
+    if settings["deterministic"] and accelerator == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return str(accelerator)
+
+
+def rules_of(settings: dict[str, Any], plan: TrainPlan, session: Session) -> Rules:
+    """Turn epochs and intervals into steps.
+
+    Raises: ConfigError for a metric that the task does not measure, and for patience without validations.
+    """
+    epochs = math.ceil(settings["max_epochs"] * plan.steps_per_epoch) if settings["max_epochs"] else math.inf
+    total = int(min(epochs, settings["max_steps"] or math.inf))
+    monitor = settings["monitor"] or session.task.monitor
+    known = ["val/loss", *(f"val/{name}" for name in session.task.metrics(session.labels))]
+    if monitor not in known:
+        raise ConfigError([f"trainer.monitor={monitor}: is not measured; choose one of {', '.join(known)}"])
+    if settings["patience"] is not None and "val" not in session.encoded:
+        raise ConfigError(["trainer.patience: needs a validation split; set data.val_fraction, or leave it null"])
+    return Rules(
+        steps_per_epoch=plan.steps_per_epoch,
+        total_steps=total,
+        checkpoint_every=settings["checkpoint_every"],
+        keep=settings["keep"],
+        log_every=settings["log_every"],
+        monitor=monitor,
+        maximise=(settings["monitor_mode"] or session.task.monitor_mode) == "max",
+        patience=settings["patience"],
+    )
+
+
+def restore(module: TrainingModule, recorder: Recorder, state: dict[str, Any], path: Path) -> int:
+    """Put a checkpoint's state into the freshly built parts; returns its step."""
+    checkpoint.fill(module.model, state["model"], path)
+    module.optimizer_state = state["optimizer"]
+    recorder.progress = Progress(**state["progress"])
+    return int(state["step"])
+
+
+def use_best(module: TrainingModule, run_dir: Path, config_hash: str) -> None:
+    """Test the checkpoint that validation chose; without validation, the last weights."""
+    best = checkpoint.pointed(run_dir / layout.CHECKPOINTS, "best")
+    if best is not None:
+        checkpoint.fill(module.model, checkpoint.load(best, config_hash)["model"], best)
+
+
+def data_facts(session: Session) -> dict[str, Any]:
+    prepared = session.prepared
+    tokens = {name: int(split.offsets[-1]) for name, split in session.encoded.items()}
+    return {"fingerprint": prepared.fingerprint, "labels": prepared.labels, "tokens": tokens, **prepared.report}
+
+
+def make_trainer(
+    settings: dict[str, Any], recorder: Recorder, accelerator: str, ranks: Ranks, accumulate: int
+) -> pl.Trainer:
+    strategy: str | Strategy = "auto"
+    if ranks.world > 1:
+        # buffers are equal on every rank anyway; broadcasting them would hang ranks with unequal numbers of batches
+        strategy = DDPStrategy(
+            process_group_backend="nccl" if accelerator == "cuda" else "gloo", forward_sync_buffers=False
+        )
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=ranks.local_world,
+        num_nodes=ranks.nodes,
+        strategy=strategy,
+        plugins=[LightningEnvironment()],  # whoever started us has set the ranks; nothing is to be guessed from Slurm
+        precision=settings["precision"],
+        max_epochs=-1,  # segments: the recorder ends the run at its last step
+        max_steps=-1,
+        accumulate_grad_batches=accumulate,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        callbacks=[recorder],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        inference_mode=True,
+    )
+
+
+class Data(pl.LightningDataModule):
+    """Hands Lightning one segment of steps at a time."""
+
+    def __init__(
+        self,
+        session: Session,
+        plan: TrainPlan,
+        recorder: Recorder,
+        batch: dict[str, Any],
+        val_every: int | None,
+        ranks: Ranks,
+        pin: bool,
+    ) -> None:
+        super().__init__()
+        self.session, self.recorder, self.batch, self.pin = session, recorder, batch, pin
+        self.val_every = val_every or plan.steps_per_epoch
+        self.steps = TrainSteps(
+            session.task, session.encoded["train"], plan, batch["accumulate"], ranks.rank, session.pad
+        )
+        self.evaluation = partial(
+            EvaluationBatches, size=batch["eval_size"], rank=ranks.rank, world=ranks.world, pad=session.pad
+        )
+
+    def train_dataloader(self) -> Any:
+        start, total = self.recorder.step, self.recorder.rules.total_steps
+        stop = min(total, (start // self.val_every + 1) * self.val_every)
+        return loader(self.steps, StepKeys(start, stop, self.batch["accumulate"]), self.batch["workers"], self.pin)
+
+    def val_dataloader(self) -> Any:
+        return self._evaluation("val") if "val" in self.session.encoded else []
+
+    def test_dataloader(self) -> Any:
+        return self._evaluation("test")
+
+    def _evaluation(self, split: str) -> Any:
+        batches = self.evaluation(self.session.task, self.session.encoded[split])
+        return evaluation_loader(batches, 0, self.pin)

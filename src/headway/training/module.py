@@ -1,0 +1,150 @@
+"""The Lightning module: the arithmetic of a step and of an evaluation; it records nothing and knows no files."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from headway.data.encode import Array
+from headway.tasks.base import Task
+from headway.training.optim import build_optimizer
+from headway.training.seeds import seed_all
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one pass over a split gave: scalars, larger results, and one row per example in the split's order."""
+
+    values: dict[str, float]
+    details: dict[str, Any]
+    indices: Array  # [N] positions in the split
+    columns: dict[str, list[Any]]  # name -> [N]
+
+
+@dataclass
+class Collected:
+    """The batches of an evaluation in progress, on this rank."""
+
+    indices: list[int] = field(default_factory=list)
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    loss_sum: float = 0.0
+    loss_terms: int = 0
+
+    def add(self, indices: Tensor, losses: Tensor, columns: Mapping[str, Any]) -> None:
+        self.indices += indices.tolist()
+        for name, values in columns.items():
+            self.columns.setdefault(name, []).extend(values)
+        self.loss_sum += float(losses.double().sum())
+        self.loss_terms += losses.numel()
+
+
+class TrainingModule(pl.LightningModule):
+    """Trains `model` on `task`.
+
+    schedule: (step, total) -> factor on the learning rate. clip: largest gradient norm, or None.
+    accumulate: micro-batches a step. rng: seed from which the random numbers of every micro-batch are derived.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        model: nn.Module,
+        labels: list[str],
+        *,
+        optimizer: Mapping[str, Any],
+        schedule: Callable[[int, int], float],
+        total_steps: int,
+        accumulate: int,
+        clip: float | None,
+        rng: int,
+    ) -> None:
+        super().__init__()
+        self.task, self.model, self.labels = task, model, labels
+        self.metrics = task.metrics(labels)
+        self.optimizer_node, self.schedule, self.total_steps = optimizer, schedule, total_steps
+        self.accumulate, self.clip, self.rng = accumulate, clip, rng
+        self.optimizer_state: dict[str, Any] | None = None  # set before fit to continue
+        self.step_loss: Tensor | None = None  # this rank's share of the step's mean loss
+        self.grad_norm: Tensor | None = None
+        self.lr = 0.0
+        self.collected = Collected()
+        self.evaluation: Evaluation | None = None
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        optimizer = build_optimizer(self.optimizer_node, self.model)
+        for group in optimizer.param_groups:
+            group["base_lr"] = group["lr"]
+        if self.optimizer_state is not None:
+            optimizer.load_state_dict(self.optimizer_state)
+            self.optimizer_state = None
+        return optimizer
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        step, micro = batch["step"], batch["micro"]
+        seed_all(self.rng, step, micro, self.global_rank)
+        if micro == 0:
+            self.step_loss = None
+            factor = self.schedule(step, self.total_steps)
+            groups = self.optimizers(use_pl_optimizer=False).param_groups  # type: ignore[union-attr]
+            for group in groups:
+                group["lr"] = group["base_lr"] * factor
+            self.lr = groups[0]["lr"]
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        loss = self.task.loss(self.model, batch["inputs"]).losses.sum() / batch["weight"]
+        self.step_loss = loss.detach() if self.step_loss is None else self.step_loss + loss.detach()
+        # Lightning divides by the accumulation and DDP averages over ranks: undone here, so that the gradient is that
+        # of the mean over the step's examples however they are cut up
+        return loss * (self.accumulate * self.trainer.world_size)
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        # the norm is wanted in any case, and clipping gives it for free
+        limit = float("inf") if self.clip is None else self.clip
+        self.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+
+    def on_validation_epoch_start(self) -> None:
+        self.collected = Collected()
+        self.metrics.reset()
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        output = self.task.loss(self.model, batch["inputs"])
+        self.task.update(self.metrics, output, batch["inputs"])
+        self.collected.add(batch["indices"], output.losses, self.task.predictions(output, batch["inputs"], self.labels))
+
+    def on_validation_epoch_end(self) -> None:
+        values, details = self.task.results(self.metrics, self.labels)
+        whole = _gathered(self.collected)
+        self.collected = Collected()
+        if len(set(whole.indices)) != len(whole.indices):
+            raise AssertionError("an example was evaluated twice")  # a fault of the evaluation plan, never of the data
+        order = np.argsort(whole.indices, kind="stable")
+        columns = {name: [rows[i] for i in order] for name, rows in whole.columns.items()}
+        values = {"loss": whole.loss_sum / whole.loss_terms, **values}
+        self.evaluation = Evaluation(values, details, np.asarray(whole.indices)[order], columns)
+
+    on_test_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
+
+
+def _gathered(mine: Collected) -> Collected:
+    """The batches of all ranks, on every rank, so that all of them take the same decisions."""
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return mine
+    parts: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, mine)
+    whole = Collected()
+    for part in parts:
+        whole.indices += part.indices
+        whole.loss_sum += part.loss_sum
+        whole.loss_terms += part.loss_terms
+        for name, values in part.columns.items():
+            whole.columns.setdefault(name, []).extend(values)
+    return whole

@@ -1,0 +1,77 @@
+"""One training process: `python -m headway.worker RUN_DIR`, with RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and _PORT.
+
+Started by the supervisor, by torchrun or by Slurm, always on the same frozen config. Its standard input is a pipe that
+the supervisor holds: when it closes, the supervisor is gone, and the worker ends as if asked to by SIGTERM.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+from headway.errors import HeadwayError
+from headway.training.events import VARIABLE, Channel, open_channel
+from headway.training.ranks import Ranks
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_cpu")
+
+
+def main(run_dir: Path) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    if VARIABLE in os.environ:
+        threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    with open_channel(run_dir, Ranks.from_environment().rank) as channel:
+        return guarded(run_dir, channel)
+
+
+def guarded(run_dir: Path, channel: Channel) -> int:
+    """Run the training; whatever happens becomes a status, one line and an exit code."""
+    from headway.config.freeze import config_hash, thaw
+    from headway.config.redact import redact_text
+    from headway.training.loop import run_training
+    from headway.training.stops import EXIT_CODES, Stopped
+
+    try:
+        text = (run_dir / "config.yaml").read_text(encoding="utf-8")
+        run_training(thaw(text), run_dir, config_hash(text), channel)
+    except Stopped as stopped:
+        channel.end(stopped.status, stopped.cause)
+        print(f"{stopped.status}: {stopped.cause}", file=sys.stderr)
+        return stopped.exit_code
+    except KeyboardInterrupt:
+        channel.end("stopped", "interrupted twice: ended at once")
+        return EXIT_CODES["stopped"]
+    except Exception as error:
+        cause = explain(error)
+        (run_dir / "traceback.txt").write_text(redact_text(traceback.format_exc()), encoding="utf-8")
+        channel.end("failed", cause)
+        print(f"headway: error: {cause}", file=sys.stderr)
+        if os.environ.get("HEADWAY_DEBUG") == "1":
+            traceback.print_exc()
+        return EXIT_CODES["failed"]
+    channel.end("finished")
+    return EXIT_CODES["finished"]
+
+
+def explain(error: Exception) -> str:
+    """One line for the user; what is not theirs to mend says where the traceback is."""
+    if isinstance(error, HeadwayError):
+        return str(error)
+    text = " ".join(str(error).split())[:300]
+    if any(sign in text for sign in OUT_OF_MEMORY):
+        mend = "raise batch.accumulate (same results, less memory), or lower batch.size or task.max_length"
+        return f"out of memory ({text[:120]}); {mend}"
+    return f"{type(error).__name__}: {text} (traceback.txt in the run folder)"
+
+
+def _end_with_supervisor() -> None:
+    while os.read(0, 1):  # not sys.stdin, whose lock a daemon thread must not hold when the interpreter ends
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
