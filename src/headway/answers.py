@@ -1,0 +1,60 @@
+"""What the command line prints of an evaluation and of predictions, as rich renderables.
+
+Texts and labels come from data sets: they are shown as text, never as markup or terminal commands.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from headway.formats import safe, value
+
+SHOWN = 60  # characters of a text in a table
+CLASSES = 12  # most classes of a confusion matrix that fits a screen
+
+
+def evaluation_view(result: Mapping[str, Any]) -> list[RenderableType]:
+    """Metrics of one evaluation, and the confusion matrix where it fits."""
+    head = f"{result['split']} of run {result['run']}, checkpoint {result['checkpoint']} (step {result['step']}), "
+    metrics = _table()
+    for name, number in result["metrics"].items():
+        metrics.add_row(Text(safe(name)), Text(value(number)))
+    parts: list[RenderableType] = [Text(f"{safe(head)}{result['examples']:,} examples"), metrics]
+    confusion = result["details"].get("confusion")
+    if confusion and len(confusion["labels"]) <= CLASSES:
+        parts += [Text("\ngold in rows, predicted in columns", style="dim"), confusion_view(confusion)]
+    return parts
+
+
+def confusion_view(confusion: Mapping[str, Any]) -> Table:
+    """Counts [C, C]: the diagonal is right, everything else is bold where it is not zero."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("")
+    for label in confusion["labels"]:
+        table.add_column(safe(label, 16), justify="right")
+    for row, (label, counts) in enumerate(zip(confusion["labels"], confusion["counts"], strict=True)):
+        cells = [Text(str(n), "green" if at == row else "bold red" if n else "dim") for at, n in enumerate(counts)]
+        table.add_row(Text(safe(label, 16), "dim"), *cells)
+    return table
+
+
+def predictions_view(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """One line per text: what was predicted, how sure, and the beginning of the text."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    for name in ("prediction", "confidence", "text"):
+        table.add_column(name, justify="right" if name == "confidence" else "left", no_wrap=True)
+    for row in rows:
+        text = f"{row['text']} | {row['pair']}" if row.get("pair") else row["text"]
+        sure = Text(f"{row['confidence']:.4f}" if "confidence" in row else "")
+        table.add_row(Text(safe(row["prediction"], 40), style="bold"), sure, Text(safe(text, SHOWN), style="dim"))
+    return table
+
+
+def _table() -> Table:
+    table = Table.grid(padding=(0, 3))
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    return table

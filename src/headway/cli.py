@@ -1,0 +1,296 @@
+"""The `headway` command: parses, calls, prints. Everything it calls is imported where it is called."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from headway import __version__
+from headway.errors import HeadwayError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from headway.store.run import Run
+
+RUN_HELP = "a run's id, a unique beginning of it, its name, a path, `last`, or `best:METRIC` (best:val/accuracy)"
+DESCRIPTION = "Trains language models, records every run, and says which difference is real."
+EXAMPLES = """\
+examples:
+  headway train                                     the default: MiniLM on BBC News
+  headway train model=minilm data=csv data.path=reviews.csv optimizer.lr=3e-5 seed=1
+  headway train -m seed=0,1,2 optimizer.lr=2e-5,5e-5
+  headway runs
+  headway predict last "Shares rose after the merger"
+
+`headway train` takes every flag Hydra knows: -m, --cfg job, --config-dir DIR, --hydra-help, ...
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments and arguments[0] in COMPOSED and "--help" not in arguments[1:2] and "-h" not in arguments[1:2]:
+            return COMPOSED[arguments[0]](arguments[1:])  # Hydra's own command line starts here
+        options = parser().parse_args(arguments)
+        code: int = options.call(options)
+    except HeadwayError as error:
+        return fail(error)
+    except BrokenPipeError:  # `headway runs | head`
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def fail(error: HeadwayError) -> int:
+    """One line for each problem; the traceback only for those who ask."""
+    if os.environ.get("HEADWAY_DEBUG") == "1":
+        raise error
+    for line in getattr(error, "problems", None) or [str(error)]:
+        sys.stderr.write(f"headway: error: {line}\n")
+    return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="headway", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(
+        name: str, call: Callable[[argparse.Namespace], int], text: str, **more: Any
+    ) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", **more)
+        sub.set_defaults(call=call)
+        sub.add_argument("--json", action="store_true", help="print JSON instead of text")
+        sub.add_argument("--runs-dir", metavar="DIR", help="where the runs are (default: $HEADWAY_RUNS, else ./runs)")
+        return sub
+
+    raw: dict[str, Any] = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
+    for name, text in (
+        ("train", "compose a config, train, and record the run"),
+        ("check", "validate a config, its data and its model without training"),
+    ):
+        sub = command(name, show_usage, text, **raw)
+        sub.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="Hydra overrides and flags")
+        sub.add_argument("--allow", action="append", metavar="PREFIX", help="allow _target_ under this module prefix")
+        if name == "train":
+            sub.add_argument("--prepare", action="store_true", help="make the run folder, print its path, do not train")
+        sub.add_argument("--trust-remote-code", action="store_true", help="let a hub model bring its own code")
+
+    sub = command("resume", resume_command, "continue an interrupted run exactly where its last checkpoint stands")
+    sub.add_argument("run", help=RUN_HELP)
+    sub = command("eval", eval_command, "evaluate a run's checkpoint on a split")
+    sub.add_argument("run", help=RUN_HELP)
+    sub.add_argument("--file", metavar="FILE", help="evaluate on a file of labelled examples instead")
+    sub.add_argument("--split", default="test", help="train, val or test (default: test)")
+    sub.add_argument("--checkpoint", default="best", choices=("best", "last"))
+    sub = command("predict", predict_command, "predict texts, a file of texts, or standard input")
+    sub.add_argument("run", help=RUN_HELP)
+    sub.add_argument(
+        "texts", nargs="+", metavar="TEXT|FILE|-", help="texts, or one file (csv tsv jsonl parquet txt), or -"
+    )
+    sub.add_argument("--pair", help="second text of a text pair")
+    sub.add_argument("--checkpoint", default="best", choices=("best", "last"))
+    sub = command("runs", runs_command, "list runs, newest first")
+    sub.add_argument("--project", help="only this project")
+    sub.add_argument("--limit", type=int, default=20, help="at most this many; 0 for all (default: 20)")
+    sub = command("show", show_command, "show one run: status, metrics, data, checkpoints, how to go on")
+    sub.add_argument("run", help=RUN_HELP)
+    sub = commands.add_parser("completion", help="print a tab-completion script for bash, zsh or fish")
+    sub.add_argument("shell", nargs="?", choices=("bash", "zsh", "fish"), default="bash")
+    sub.add_argument("--query", metavar="LINE", help=argparse.SUPPRESS)
+    sub.set_defaults(call=completion_command)
+    return top
+
+
+# --- commands that compose a config ----------------------------------------------------------------------------------
+
+
+def take_flag(arguments: list[str], flag: str) -> bool:
+    """Remove `flag` from `arguments`; whether it was there."""
+    present = flag in arguments
+    while flag in arguments:
+        arguments.remove(flag)
+    return present
+
+
+def train_command(arguments: list[str]) -> int:
+    from headway.config.compose import train_main
+
+    as_json, only_prepare = take_flag(arguments, "--json"), take_flag(arguments, "--prepare")
+    return train_main(arguments, partial(prepare_job if only_prepare else train_job, as_json=as_json))
+
+
+def show_usage(options: argparse.Namespace) -> int:
+    """`headway train --help` ends in argparse; anything else of these commands never reaches it."""
+    raise AssertionError(options)
+
+
+def train_job(config: "DictConfig", overrides: list[str], *, as_json: bool) -> int:
+    """One run of `headway train`; a module-level function, so that Hydra's launchers can send it elsewhere."""
+    from headway.training.launch import launch
+
+    display = make_display(as_json)
+    finished = launch(config, overrides, display)
+    return report(finished, as_json)
+
+
+def prepare_job(config: "DictConfig", overrides: list[str], *, as_json: bool) -> int:
+    """`headway train --prepare`: make the run folder and stop; a cluster's own launcher then starts the workers."""
+    from headway.training.launch import prepare_run
+
+    path = str(prepare_run(config, overrides))
+    sys.stdout.write((json.dumps({"path": path}) if as_json else path) + "\n")
+    return 0
+
+
+def check_command(arguments: list[str]) -> int:
+    from headway.config.compose import train_main
+
+    as_json = take_flag(arguments, "--json")
+    return train_main(arguments, partial(check_job, as_json=as_json))
+
+
+def check_job(config: "DictConfig", _: list[str], *, as_json: bool) -> int:
+    from headway.training.preflight import preflight
+
+    result = preflight(config)
+    if as_json:
+        print_json(result)
+    else:
+        for line in result["lines"]:
+            sys.stdout.write(line + "\n")
+    return 0
+
+
+COMPOSED = {"train": train_command, "check": check_command}
+
+
+# --- commands on runs ------------------------------------------------------------------------------------------------
+
+
+def find(options: argparse.Namespace) -> "Run":
+    from headway.store.find import find_run, runs_root
+
+    return find_run(options.run, runs_root(options.runs_dir))
+
+
+def resume_command(options: argparse.Namespace) -> int:
+    from headway.training.launch import resume
+
+    return report(resume(find(options), make_display(options.json)), options.json)
+
+
+def eval_command(options: argparse.Namespace) -> int:
+    run = find(options)
+    from pathlib import Path
+
+    from headway.training.evaluate import evaluate
+
+    result = evaluate(run, options.split, options.checkpoint, Path(options.file) if options.file else None)
+    if options.json:
+        print_json(result)
+    else:
+        from headway.answers import evaluation_view
+
+        print_rich(evaluation_view(result))
+    return 0
+
+
+def predict_command(options: argparse.Namespace) -> int:
+    run = find(options)
+    from headway.training.evaluate import predict
+    from headway.training.inputs import texts_to_predict
+
+    rows = predict(run, texts_to_predict(options.texts, options.pair, run), options.checkpoint)
+    if options.json:
+        for row in rows:
+            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+    else:
+        from headway.answers import predictions_view
+
+        print_rich([predictions_view(rows)])
+    return 0
+
+
+def runs_command(options: argparse.Namespace) -> int:
+    from headway.store.find import list_runs, runs_root
+    from headway.views import runs_json, runs_table
+
+    runs = list_runs(runs_root(options.runs_dir), options.project)
+    chosen = runs[: options.limit] if options.limit else runs
+    if options.json:
+        print_json(runs_json(chosen))
+    elif runs:
+        print_rich([runs_table(chosen)])
+        if len(chosen) < len(runs):
+            sys.stdout.write(f"{len(runs) - len(chosen)} older runs are not shown; --limit 0 shows all\n")
+    else:
+        sys.stdout.write(f"no runs in {runs_root(options.runs_dir)}; start one with: headway train\n")
+    return 0
+
+
+def show_command(options: argparse.Namespace) -> int:
+    from headway.views import show_json, show_view
+
+    run = find(options)
+    if options.json:
+        print_json(show_json(run))
+    else:
+        print_rich([show_view(run)])
+    return 0
+
+
+def completion_command(options: argparse.Namespace) -> int:
+    from headway.config.completion import complete, script
+
+    if options.query is not None:
+        sys.stdout.write("".join(f"{word}\n" for word in complete(options.query)))
+    else:
+        sys.stdout.write(script(options.shell))
+    return 0
+
+
+# --- output ----------------------------------------------------------------------------------------------------------
+
+
+def make_display(as_json: bool) -> Any:
+    from headway.training.display import Quiet, Terminal
+
+    return Quiet() if as_json else Terminal()
+
+
+def report(finished: Any, as_json: bool) -> int:
+    """The end of a training: what came of it, where it is, what to do next."""
+    from headway.views import finished_view, show_json
+
+    if as_json:
+        print_json(show_json(finished.run))
+    else:
+        print_rich(finished_view(finished.run))
+    if finished.outcome.cause:
+        sys.stderr.write(f"headway: {finished.outcome.status}: {finished.outcome.cause}\n")
+    return int(finished.outcome.exit_code)
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def print_rich(parts: Iterable[Any]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for part in parts:
+        console.print(part)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
