@@ -131,7 +131,7 @@ def test_missing_column_lists_what_is_there() -> None:
 
 
 def test_fraction_too_small_to_hold_out_a_row() -> None:
-    with pytest.raises(DataError, match=r"data\.val_fraction=0\.01: too small to hold out any of 4 rows"):
+    with pytest.raises(DataError, match=r"data\.val_fraction=0\.01: holds out none of 4 rows"):
         prepare_tables({"all": many(4)}, val_fraction=0.01)
 
 

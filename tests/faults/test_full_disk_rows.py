@@ -98,6 +98,6 @@ def test_a_row_that_fits_only_in_part_is_taken_back(tmp_path: Path, spare: int) 
     result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert len(result["errors"]) == 1
     assert "File too large" in result["errors"][0] or "No space left" in result["errors"][0]
-    assert 0 < result["stored"] <= 7
+    assert 6 <= result["stored"] <= 8  # a time ending in 0 makes a row shorter
     # the row after the failed one stands on a line of its own
     assert [row["step"] for row in History(tmp_path)] == [*range(result["stored"]), 5000]
