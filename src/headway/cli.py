@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headway.store.run import Run
 
 RUN_HELP = "a run's id, a unique beginning of it, its name, a path, `last`, or `best:METRIC` (best:val/accuracy)"
+TRUST_HELP = "run the Python code that came with a model"
 DESCRIPTION = "Trains language models, records every run, and says which difference is real."
 EXAMPLES = """\
 examples:
@@ -82,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--allow", action="append", metavar="PREFIX", help="allow _target_ under this module prefix")
         if name == "train":
             sub.add_argument("--prepare", action="store_true", help="make the run folder, print its path, do not train")
-        sub.add_argument("--trust-remote-code", action="store_true", help="let a hub model bring its own code")
+        sub.add_argument("--trust-remote-code", action="store_true", help=TRUST_HELP)
 
     sub = command("resume", resume_command, "continue an interrupted run exactly where its last checkpoint stands")
     sub.add_argument("run", help=RUN_HELP)
@@ -103,6 +104,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--limit", type=int, default=20, help="at most this many; 0 for all (default: 20)")
     sub = command("show", show_command, "show one run: status, metrics, data, checkpoints, how to go on")
     sub.add_argument("run", help=RUN_HELP)
+    for name in ("resume", "eval", "predict"):
+        commands.choices[name].add_argument("--trust-remote-code", action="store_true", help=TRUST_HELP)
     sub = commands.add_parser("completion", help="print a tab-completion script for bash, zsh or fish")
     sub.add_argument("shell", nargs="?", choices=("bash", "zsh", "fish"), default="bash")
     sub.add_argument("--query", metavar="LINE", help=argparse.SUPPRESS)
@@ -177,8 +180,13 @@ COMPOSED = {"train": train_command, "check": check_command}
 
 
 def find(options: argparse.Namespace) -> "Run":
+    from headway.config.targets import TRUST_VARIABLE
     from headway.store.find import find_run, runs_root
 
+    # only this command line can say that a model's own code may run, not an environment that was set long ago
+    os.environ.pop(TRUST_VARIABLE, None)
+    if getattr(options, "trust_remote_code", False):
+        os.environ[TRUST_VARIABLE] = "1"
     return find_run(options.run, runs_root(options.runs_dir))
 
 

@@ -91,6 +91,9 @@ def next_commands(run: Run) -> list[tuple[str, str]]:
         commands.append(("predict", f'headway predict {run.id} "some text"'))
     if run.status in ("failed", "crashed", "diverged"):
         commands.append(("read", f"tail -n 50 {output}"))
+    offline = sorted(run.path.glob("wandb/offline-run-*"))
+    if offline:
+        commands.append(("upload", shlex.join(["wandb", "sync", *map(str, offline)])))
     if run.status not in RESUMABLE:
         commands.append(("repeat", _again(run)))
     return commands

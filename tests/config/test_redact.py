@@ -137,3 +137,9 @@ def test_secrets_written_into_a_config_are_refused() -> None:
     assert [line.partition(":")[0] for line in problems] == ["tracker.api_key", "model.path", "data.urls[1]"]
     assert not any("abcd" in line or "pw" in line for line in problems)
     assert "${oc.env:API_KEY}" in problems[0]
+
+
+def test_a_line_of_a_megabyte_is_read_once() -> None:
+    # tried from every character of the word it would take hours
+    line = "deadbeef" * 125_000
+    assert redact_text(line, {}) == line

@@ -1,6 +1,6 @@
 import pytest
 
-from headway.config.values import fits
+from headway.config.values import fits, in_words
 
 YES = [
     ("int", 1), ("float", 1), ("float", 0.5), ("str", "a"), ("bool", True), ("None", None), ("", object()),
@@ -29,3 +29,18 @@ def test_fits(annotation: str, value: object) -> None:
 @pytest.mark.parametrize(("annotation", "value"), NO)
 def test_does_not_fit(annotation: str, value: object) -> None:
     assert not fits(annotation, value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        ("float | Tensor", "a number"),
+        ("int | None", "a whole number or null"),
+        ("Literal['auto', 'cls']", "one of auto, cls"),
+        ("tuple[float | Tensor, float]", "a list of 2: a number, a number"),
+        ("tuple[str, ...] | list[str]", "a list, each text or a list, each text"),
+        ("Optional[bool]", "true or false or null"),
+    ],
+)
+def test_annotations_in_words(annotation: str, words: str) -> None:
+    assert in_words(annotation) == words

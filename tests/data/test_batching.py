@@ -7,6 +7,7 @@ import pytest
 
 from headway.data.batching import TrainPlan, evaluation_batches
 from headway.data.encode import Array
+from headway.errors import DataError
 
 CUTS = [(1, 1), (1, 2), (1, 4), (2, 1), (2, 2), (4, 1), (3, 2)]  # devices, accumulation
 
@@ -110,9 +111,14 @@ def test_bucketing_does_not_sort_the_epoch() -> None:
 @pytest.mark.parametrize(("examples", "size"), [(1, 8), (7, 8), (8, 8), (33, 8), (100, 7)])
 def test_evaluation_covers_each_example_exactly_once(examples: int, size: int, world: int) -> None:
     lengths = skewed(examples)
+    if examples < world:
+        with pytest.raises(DataError, match=f"a split of {examples} examples .* {world} processes"):
+            list(evaluation_batches(lengths, size, world - 1, world))
+        return
     ranks = [list(evaluation_batches(lengths, size, rank, world)) for rank in range(world)]
     batches = [batch for rank in ranks for batch in rank]
     assert sorted(np.concatenate(batches).tolist()) == list(range(examples))
     assert max(map(len, batches)) <= size
     assert max(map(len, ranks)) - min(map(len, ranks)) <= 1
+    assert min(map(len, ranks)) >= 1
     assert lengths[ranks[0][0][0]] == lengths.max()  # what does not fit into memory fails at once

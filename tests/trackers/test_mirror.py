@@ -84,25 +84,24 @@ def test_rows_are_forwarded_while_the_run_goes_on(mirrored, tmp_path: Path) -> N
         return json.loads(pipe.readline())
 
     RunRecord(it.run).set_status("running")
-    process = it.start()
-    assert next_call()[0] == "start"
-    with HistoryWriter(it.run / "history.jsonl") as history:
-        history.log(1, {"loss": math.nan})
-        kind, step, row = next_call()
-        assert (kind, step) == ("log", 1)
-        assert math.isnan(row["loss"])
-        for number in (signal.SIGINT, signal.SIGTERM):  # they reach every process of a job
-            process.send_signal(number)
-        history.log(2, {"loss": 1.0})
-        assert next_call() == ["log", 2, {"loss": 1.0}]
-        history.log(3, {"loss": 1.0})
-    assert process.stdin is not None
-    process.stdin.close()
-    assert next_call() == ["log", 3, {"loss": 1.0}]
-    assert next_call()[0] == "summary"
-    assert next_call() == ["finish", 1]
-    assert process.wait() == 0
-    pipe.close()
+    with pipe, it.start() as process:
+        assert next_call()[0] == "start"
+        with HistoryWriter(it.run / "history.jsonl") as history:
+            history.log(1, {"loss": math.nan})
+            kind, step, row = next_call()
+            assert (kind, step) == ("log", 1)
+            assert math.isnan(row["loss"])
+            for number in (signal.SIGINT, signal.SIGTERM):  # they reach every process of a job
+                process.send_signal(number)
+            history.log(2, {"loss": 1.0})
+            assert next_call() == ["log", 2, {"loss": 1.0}]
+            history.log(3, {"loss": 1.0})
+        assert process.stdin is not None
+        process.stdin.close()
+        assert next_call() == ["log", 3, {"loss": 1.0}]
+        assert next_call()[0] == "summary"
+        assert next_call() == ["finish", 1]
+        assert process.wait() == 0
 
 
 def test_a_resumed_run_sends_only_what_was_not_sent(mirrored, tmp_path: Path) -> None:

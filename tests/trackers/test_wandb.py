@@ -1,4 +1,4 @@
-"""The wandb mirror against the real client: offline, read back from its file; online and `wandb sync`, to a local server."""
+"""The wandb mirror against the real client: its offline file; online and `wandb sync`, to a server here."""
 
 import json
 import math

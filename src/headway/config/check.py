@@ -12,7 +12,7 @@ from headway.config.definitions import did_you_mean
 from headway.config.freeze import resolver_problems
 from headway.config.redact import redact_text, secret_problems
 from headway.config.targets import SPECIAL, static_signature, target_problem
-from headway.config.values import fits
+from headway.config.values import fits, in_words
 
 # what Headway itself hands to a target, beside its keys in the config
 PROVIDED = {"optimizer": ("params",), "scheduler": ("step", "total")}
@@ -192,7 +192,7 @@ def _target_problems(node: dict[str, Any], path: str, allow: Sequence[str]) -> I
                 hint = did_you_mean(key, settable)
                 yield f"{path}.{key}: {dotted} takes no {key}{hint} (takes: {', '.join(settable)})"
         elif value is not UNKNOWN and not fits(parameters[key].annotation, _known(value)):
-            yield f"{path}.{key}: {_shown(value)} does not fit; must be {parameters[key].annotation}"
+            yield f"{path}.{key}: {_shown(value)} does not fit; must be {in_words(str(parameters[key].annotation))}"
     if not node.get("_partial_"):
         for name in settable:
             if parameters[name].default is parameters[name].empty and name not in arguments:

@@ -17,7 +17,8 @@ SECRET_KEY = re.compile(
 )
 SPECIAL_TOKEN = re.compile(r"(pad|eos|bos|cls|sep|mask|unk|start|end|image|special|next|last|first)_?token$", re.I)
 URL_LOGIN = re.compile(r"\b([a-z][a-z0-9+.-]*://)[^/\s:@'\"${}<]+(?::[^/\s@'\"${}<]*)?@", re.IGNORECASE)
-_NAME = r"(?P<key>{}(?:password|passwd|secret|credential|token|key)s?)"
+# from the beginning of a word only: tried from every character of it, a long hex line would take minutes
+_NAME = r"(?<![\w-])(?P<key>{}(?:password|passwd|secret|credential|token|key)s?)"
 # on a command line: --key value and --key=value
 OPTION = re.compile(_NAME.format(r"--[\w-]*") + r"(?P<sign>[= ]\s*)(?P<value>[^\s$<]+)", re.IGNORECASE)
 # key=value and key: value in any text: a quoted value, or an unquoted one that has a digit and does not look like code

@@ -74,3 +74,36 @@ def _fits_generic(name: str, inner: list[ast.expr], value: Any) -> bool:
     if name in DICTS and len(inner) == 2:
         return all(_fits(inner[1], item) for item in value.values())
     return True
+
+
+WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "None": "null"}
+
+
+def in_words(annotation: str) -> str:
+    """What an annotation takes, for a person: "a number or null", "one of cls, mean"."""
+    try:
+        return _words(ast.parse(annotation, mode="eval").body)
+    except SyntaxError:
+        return annotation
+
+
+def _words(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=None):
+            return "null"
+        case ast.BinOp(op=ast.BitOr()):
+            sides = [side for side in (node.left, node.right) if ast.unparse(side) not in OBJECTS]
+            return " or ".join(map(_words, sides))
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return WORDS.get(name, "a list" if name in LISTS else name)
+        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name)):
+            inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            if name == "Literal":
+                return f"one of {', '.join(str(getattr(part, 'value', ast.unparse(part))) for part in inner)}"
+            if name == "Optional":
+                return f"{_words(inner[0])} or null"
+            if name in {"tuple", "Tuple"} and ast.unparse(inner[-1]) != "...":
+                return f"a list of {len(inner)}: {', '.join(map(_words, inner))}"
+            if name in LISTS:
+                return f"a list, each {_words(inner[0])}"
+    return ast.unparse(node)

@@ -172,7 +172,8 @@ def _cut(
     held = cut(keys, classes, fraction, seed, split)
     if not held.any():
         raise DataError(
-            f"data.{split}_fraction={fraction}: holds out none of {len(train):,} rows (repeated texts stay together); raise it, or 0"
+            f"data.{split}_fraction={fraction}: holds out none of {len(train):,} rows (repeated texts stay together); "
+            "raise it, or set it to 0"
         )
     parts[split], folded[split] = train.filter(pa.array(held)), keys[held]
     parts["train"], folded["train"] = train.filter(pa.array(~held)), keys[~held]

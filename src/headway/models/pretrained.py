@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 import torch
@@ -46,7 +46,7 @@ class Pretrained:
     """
 
     path: str
-    pooling: str = "auto"
+    pooling: Literal["auto", "cls", "pooler", "mean", "last"] = "auto"
     dropout: float | None = None
     attn_implementation: str = "sdpa"
     from_scratch: bool = False

@@ -24,6 +24,7 @@ from headway.errors import ConfigError, DataError
 from headway.models.pretrained import parameter_count
 from headway.store import layout
 from headway.training import checkpoint
+from headway.training.agreement import Agreement
 from headway.training.events import Channel
 from headway.training.loaders import EvaluationBatches, StepKeys, TrainSteps, evaluation_loader, loader
 from headway.training.module import TrainingModule
@@ -53,6 +54,9 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
         raise DataError(
             f"the training split has {len(session.encoded['train'])} examples, fewer than devices x batch.accumulate"
         )
+    for name, split in session.encoded.items():
+        if len(split) < ranks.world:  # said now, not when the training is done
+            raise DataError(f"the {name} split has {len(split)} examples, fewer than the {ranks.world} processes")
     rules = rules_of(settings, plan, session)
 
     seed_all(config.seed)  # fresh weights are a function of the seed
@@ -87,13 +91,19 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
     else:
         recorder.step = start
     data = Data(session, plan, recorder, batch, settings["val_every"], ranks, pin=accelerator == "cuda")
-    trainer = make_trainer(settings, recorder, accelerator, ranks, batch["accumulate"])
+    agreement = Agreement(
+        {"config.yaml": config_hash, "the data": session.prepared.fingerprint, "the first step": start}, channel
+    )
+    trainer = make_trainer(settings, [agreement, recorder], accelerator, ranks, batch["accumulate"])
     try:
         if not recorder.progress.validated:
+            assert found is not None
             trainer.validate(module, data.val_dataloader(), verbose=False)
+            recorder.caught_up(found[1])
         if recorder.step < rules.total_steps and not recorder.progress.done:
             trainer.fit(module, datamodule=data)
         if settings["test"] and "test" in session.encoded:
+            trainer.strategy.barrier()  # until the first rank has written which checkpoint is best
             use_best(module, run_dir, config_hash)
             trainer.test(module, data.test_dataloader(), verbose=False)
     finally:
@@ -104,7 +114,7 @@ def quiet_libraries() -> None:
     """Lightning and the hub client announce themselves at length; what is worth knowing, the recorder says."""
     for noisy in ("pytorch_lightning", "lightning_fabric", "httpx", "transformers"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*LeafSpec.*", ".*Checkpoint directory.*"):
+    for message in (".*does not have many workers.*", ".*LeafSpec.*", ".*across ranks is zero.*"):
         warnings.filterwarnings("ignore", message=message)
 
 
@@ -172,7 +182,7 @@ def data_facts(session: Session) -> dict[str, Any]:
 
 
 def make_trainer(
-    settings: dict[str, Any], recorder: Recorder, accelerator: str, ranks: Ranks, accumulate: int
+    settings: dict[str, Any], callbacks: list[pl.Callback], accelerator: str, ranks: Ranks, accumulate: int
 ) -> pl.Trainer:
     strategy: str | Strategy = "auto"
     if ranks.world > 1:
@@ -193,7 +203,7 @@ def make_trainer(
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        callbacks=[recorder],
+        callbacks=callbacks,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

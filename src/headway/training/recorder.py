@@ -16,6 +16,7 @@ from headway.store import layout
 from headway.store.atomic import write_json
 from headway.store.history import HistoryWriter, Summary
 from headway.store.predictions import write_predictions
+from headway.store.values import storable
 from headway.training import checkpoint
 from headway.training.events import Channel
 from headway.training.module import Evaluation, TrainingModule
@@ -209,7 +210,7 @@ class Recorder(pl.Callback):
         write_predictions(self.run_dir / layout.predictions_file(split, self.step), columns)
         write_json(
             self.run_dir / layout.evaluation_file(split, self.step),
-            {"split": split, "step": self.step, "metrics": evaluation.values, "details": evaluation.details},
+            storable({"split": split, "step": self.step, "metrics": evaluation.values, "details": evaluation.details}),
         )
         shown = {name: round(value, 4) for name, value in evaluation.values.items() if isfinite(value)}
         self.channel.record(evaluated={"split": split, "step": self.step, **shown})
@@ -230,27 +231,40 @@ class Recorder(pl.Callback):
         """Checkpoint of the step just done: history first, so that no checkpoint is ahead of what is recorded."""
         assert isinstance(module, TrainingModule)
         self.progress.validated = validated
+        weights = module.model.state_dict()
+        if not torch.stack([tensor.isfinite().all() for tensor in weights.values()]).all():
+            # the loss of this step was finite, its update was not: the checkpoint before it stays the last one
+            raise Stopped("diverged", f"the weights after step {self.step} are not finite; lower optimizer.lr")
         if self.history is None:
             return
-        self.history.sync()
-        self._save_summary()
-        folder = self.run_dir / layout.CHECKPOINTS
-        path = checkpoint.save(
-            folder,
+        self._keep(
             {
                 "step": self.step,
-                "model": module.model.state_dict(),
+                "model": weights,
                 "optimizer": module.optimizers(use_pl_optimizer=False).state_dict(),  # type: ignore[union-attr]
                 "progress": asdict(self.progress),
                 "config_hash": self.config_hash,
-            },
+            }
         )
+        self._clock = time.perf_counter()  # time spent validating and saving is not training's
+
+    def caught_up(self, state: dict[str, Any]) -> None:
+        """The validation that the checkpoint `state` still lacked is done: say so in it, so that it is done once."""
+        self.progress.validated = True
+        if self.history is not None:
+            self._keep({**state, "progress": asdict(self.progress)})
+
+    def _keep(self, state: dict[str, Any]) -> None:
+        assert self.history is not None
+        self.history.sync()
+        self._save_summary()
+        folder = self.run_dir / layout.CHECKPOINTS
+        path = checkpoint.save(folder, state)
         checkpoint.point(folder, "last", path)
-        if self.progress.best_step == self.step and validated:
+        if self.progress.best_step == self.step and self.progress.validated:
             checkpoint.point(folder, "best", path)
         checkpoint.prune(folder, self.rules.keep)
         prune_evaluations(self.run_dir, {self.step, self.progress.best_step})
-        self._clock = time.perf_counter()  # time spent validating and saving is not training's
 
 
 def prune_evaluations(run_dir: Path, steps: set[int | None]) -> None:

@@ -114,7 +114,7 @@ def start_workers(
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": port,
     }
-    for rank in range(devices):
+    for rank in range(devices):  # -P: a torch.py in the current folder must not be taken for torch
         events_read, events_write = os.pipe()
         environment = {
             **os.environ,
@@ -127,7 +127,7 @@ def start_workers(
             "TOKENIZERS_PARALLELISM": os.environ.get("TOKENIZERS_PARALLELISM", "true"),
         }
         worker = subprocess.Popen(
-            [sys.executable, "-m", "headway.worker", str(run_dir)],
+            [sys.executable, "-P", "-m", "headway.worker", str(run_dir)],
             stdin=subprocess.PIPE,  # never written to: its end tells the worker that we are gone
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -273,7 +273,7 @@ def mirror_process(run_dir: Path, tracker: Mapping[str, Any] | None) -> Iterator
     if not tracker or tracker.get("_target_") is None:
         yield
         return
-    command = [sys.executable, "-m", "headway.trackers.mirror", str(run_dir)]
+    command = [sys.executable, "-P", "-m", "headway.trackers.mirror", str(run_dir)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as mirror:
         try:
             yield

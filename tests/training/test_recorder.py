@@ -1,0 +1,236 @@
+"""What a run leaves in its folder, also when it is interrupted at an awkward step."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from headway.store.predictions import read_predictions
+from headway.store.run import Run
+from headway.tasks.base import Output
+from headway.tasks.classification import Classification
+from headway.training import checkpoint
+from headway.training.events import open_channel
+from headway.worker import guarded
+
+TrainingRun = Callable[..., Path]
+SPLITS = {"train": 64, "val": 9, "test": 7}  # 4 steps an epoch; a validation is 3 batches, and so is a test
+SETTINGS = {"trainer.max_epochs": 3, "trainer.keep": 8, "task.dropout": 0.2, "model.dropout": 0.1}
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def train(run: Path) -> int:
+    with open_channel(run, 0) as channel:
+        return guarded(run, channel)
+
+
+def at_batch(patch: pytest.MonkeyPatch, number: int, training: bool, action: Callable[[], None]) -> None:
+    """Do something at the `number`-th batch that is trained on, or evaluated."""
+    loss, seen = Classification.loss, iter(range(1, 1_000_000))
+
+    def changed(self: Classification, model: torch.nn.Module, batch: Any) -> Output:
+        if model.training == training and next(seen) == number:
+            action()
+        return loss(self, model, batch)
+
+    patch.setattr(Classification, "loss", changed)
+
+
+def outcome(run: Path) -> dict[str, Any]:
+    """All that must not depend on interruptions."""
+    record = Run.open(run)
+    rows = [{k: v for k, v in row.items() if k not in ("time",) and "perf/" not in k} for row in record.rows()]
+    folder = run / "checkpoints"
+    last, best = checkpoint.pointed(folder, "last"), checkpoint.pointed(folder, "best")
+    assert last is not None
+    assert best is not None
+    weights = {name: value.numpy().tobytes() for name, value in checkpoint.load(last)["model"].items()}
+    files = {path.name for part in ("predictions", "artifacts") for path in (run / part).iterdir() if path.is_file()}
+    return {"rows": rows, "last": last.name, "best": best.name, "weights": weights, "files": files}
+
+
+REFERENCE: dict[str, Any] = {}  # the outcome of the uninterrupted run, trained once
+
+
+@pytest.fixture
+def uninterrupted(training_run: TrainingRun) -> dict[str, Any]:
+    if not REFERENCE:
+        run = training_run(SPLITS, SETTINGS)
+        assert train(run) == 0, (run / "traceback.txt").read_text()
+        REFERENCE.update(outcome(run))
+    return REFERENCE
+
+
+def fail() -> None:
+    raise RuntimeError("out of nowhere")
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("batch", "training", "saved", "again"),
+    [
+        (1, True, 1, False),
+        (6, True, 6, False),  # inside an epoch
+        (4, True, 4, False),  # at the step of a validation, which is still to come
+        (4, True, 4, True),
+        (4, False, 8, False),  # in the first batch of the second validation
+        (4, False, 8, True),
+        (6, False, 8, False),  # in its last
+        (12, True, 12, False),  # at the last step of all
+    ],
+)
+def test_sigterm_saves_the_step_and_resuming_changes_nothing(
+    training_run: TrainingRun,
+    uninterrupted: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+    training: bool,
+    saved: int,
+    again: bool,
+) -> None:
+    """With `again` the run fails at the step after the validation that it owed and has caught up on."""
+    run = training_run(SPLITS, SETTINGS)
+    with monkeypatch.context() as patch:
+        at_batch(patch, batch, training, terminate)
+        assert train(run) == 143
+    record = Run.open(run)
+    assert record.status == "preempted"
+    assert record.meta["exit_code"] == 143
+    assert f"step {saved}" in record.meta["cause"]
+    assert "headway resume" in record.meta["cause"]
+    found = checkpoint.latest(run / "checkpoints")
+    assert found is not None
+    assert found[1]["step"] == saved
+    if again:
+        with monkeypatch.context() as patch:
+            at_batch(patch, 1, True, fail)
+            assert train(run) == 1
+        assert Run.open(run).status == "failed"
+        assert "out of nowhere" in Run.open(run).meta["cause"]
+    assert train(run) == 0, (run / "traceback.txt").read_text()
+    assert outcome(run) == uninterrupted
+    codes = [attempt["exit_code"] for attempt in Run.open(run).meta["attempts"]]
+    assert codes == ([143, 1, 0] if again else [143, 0])
+
+
+def test_two_interrupts_end_at_once_with_the_record_intact(
+    training_run: TrainingRun, uninterrupted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt_twice() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    run = training_run(SPLITS, SETTINGS)
+    with monkeypatch.context() as patch:
+        at_batch(patch, 6, True, interrupt_twice)
+        assert train(run) == 130
+    record = Run.open(run)
+    assert record.status == "stopped"
+    assert [row["step"] for row in record.rows() if "train/loss" in row] == [1, 2, 3, 4, 5]
+    assert train(run) == 0
+    assert outcome(run) == uninterrupted
+
+
+def test_one_interrupt_saves_the_step(training_run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = training_run(SPLITS, SETTINGS)
+    with monkeypatch.context() as patch:
+        at_batch(patch, 6, True, lambda: os.kill(os.getpid(), signal.SIGINT))
+        assert train(run) == 130
+    assert Run.open(run).status == "stopped"
+    found = checkpoint.latest(run / "checkpoints")
+    assert found is not None
+    assert found[1]["step"] == 6
+
+
+def test_failing_before_the_first_checkpoint_starts_from_the_start(
+    training_run: TrainingRun, uninterrupted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = training_run(SPLITS, SETTINGS)
+    with monkeypatch.context() as patch:
+        at_batch(patch, 3, True, fail)
+        assert train(run) == 1
+    assert checkpoint.latest(run / "checkpoints") is None
+    assert train(run) == 0, (run / "traceback.txt").read_text()
+    assert outcome(run) == uninterrupted
+
+
+def test_a_finished_run_holds_what_it_should(training_run: TrainingRun) -> None:
+    run = training_run(SPLITS, SETTINGS | {"trainer.keep": 1})
+    assert train(run) == 0
+    record = Run.open(run)
+    assert record.status == "finished"
+    rows = list(record.rows())
+    assert [row["step"] for row in rows if "train/loss" in row] == list(range(1, 13))
+    assert [row["step"] for row in rows if "val/loss" in row] == [4, 8, 12]
+    assert [row["step"] for row in rows if "test/loss" in row] == [12]
+    measured = {"accuracy", "f1_macro", "f1_micro", "loss", "precision_macro", "recall_macro"}
+    assert {key for row in rows for key in row if key.startswith("val/")} == {f"val/{name}" for name in measured}
+    assert all(row["perf/tokens_per_s"] > 0 for row in rows if "train/loss" in row)
+    assert [row["epoch"] for row in rows if "val/loss" in row] == [1.0, 2.0, 3.0]
+
+    best_step = int(record.summary()["val/accuracy"]["max_step"])
+    best, last = (checkpoint.pointed(run / "checkpoints", name) for name in ("best", "last"))
+    assert best is not None
+    assert last is not None
+    assert (best.name, last.name) == (f"step-{best_step:06d}.ckpt", "step-000012.ckpt")
+    assert checkpoint.by_step(run / "checkpoints") == sorted({best, last})
+    assert {path.name for path in (run / "predictions").iterdir()} == {
+        f"val-{step:06d}.parquet" for step in (best_step, 12)
+    } | {"test-000012.parquet"}
+
+    table = read_predictions(record, "val", 12).to_pydict()
+    assert len(table["id"]) == len(set(table["id"])) == 9
+    right = [gold == predicted for gold, predicted in zip(table["gold"], table["prediction"], strict=True)]
+    (accuracy,) = [row["val/accuracy"] for row in rows if row["step"] == 12 and "val/accuracy" in row]
+    assert sum(right) / 9 == pytest.approx(accuracy)
+    (loss,) = [row["val/loss"] for row in rows if row["step"] == 12 and "val/loss" in row]
+    assert sum(table["loss"]) / 9 == pytest.approx(loss)
+    details = json.loads((run / "artifacts" / "evaluation-val-000012.json").read_text())
+    assert sum(map(sum, details["details"]["confusion"]["counts"])) == 9
+
+
+def test_early_stopping_ends_the_run_and_tests_the_best(
+    training_run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = iter([0.5, 0.75, 0.75, 0.25, 0.0])
+    results = Classification.results
+
+    def changed(self: Classification, *arguments: Any) -> tuple[dict[str, float], dict[str, Any]]:
+        values, details = results(self, *arguments)
+        return {**values, "accuracy": next(measured)}, details
+
+    monkeypatch.setattr(Classification, "results", changed)
+    run = training_run(SPLITS, {"trainer.max_epochs": 20, "trainer.patience": 2})
+    assert train(run) == 0, (run / "traceback.txt").read_text()
+    rows = list(Run.open(run).rows())
+    assert [row["step"] for row in rows if "val/loss" in row] == [4, 8, 12, 16]  # equal is not better
+    assert max(row["step"] for row in rows) == 16
+    best = checkpoint.pointed(run / "checkpoints", "best")
+    assert best is not None
+    assert best.name == "step-000008.ckpt"
+
+
+def test_validation_between_epochs_and_checkpoints_between_validations(training_run: TrainingRun) -> None:
+    every = {"trainer.max_epochs": None, "trainer.max_steps": 10, "trainer.val_every": 3, "trainer.checkpoint_every": 4}
+    run = training_run(SPLITS, every | {"trainer.keep": 99})
+    assert train(run) == 0, (run / "traceback.txt").read_text()
+    rows = list(Run.open(run).rows())
+    assert [row["step"] for row in rows if "train/loss" in row] == list(range(1, 11))
+    assert [row["step"] for row in rows if "val/loss" in row] == [3, 6, 9, 10]
+    steps = [int(path.stem[5:]) for path in checkpoint.by_step(run / "checkpoints")]
+    assert steps == [3, 4, 6, 8, 9, 10]
