@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from headway.errors import HeadwayError
@@ -41,13 +42,14 @@ def guarded(run_dir: Path, channel: Channel) -> int:
         channel.end(stopped.status, stopped.cause)
         print(f"{stopped.status}: {stopped.cause}", file=sys.stderr)
         return stopped.exit_code
-    except KeyboardInterrupt:
-        channel.end("stopped", "interrupted twice: ended at once")
+    except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
+        channel.end("stopped", "interrupted, ended at once; continue with: headway resume")
         return EXIT_CODES["stopped"]
     except Exception as error:
         cause = explain(error)
-        (run_dir / "traceback.txt").write_text(redact_text(traceback.format_exc()), encoding="utf-8")
         channel.end("failed", cause)
+        with suppress(OSError):  # the disk may be full, which is then the cause
+            (run_dir / "traceback.txt").write_text(redact_text(traceback.format_exc()), encoding="utf-8")
         print(f"headway: error: {cause}", file=sys.stderr)
         if os.environ.get("HEADWAY_DEBUG") == "1":
             traceback.print_exc()
