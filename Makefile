@@ -29,7 +29,7 @@ $(READY): pyproject.toml constraints.txt packaged-data.txt
 	@touch $@
 
 demo: $(READY) ## fine-tune the packaged MiniLM BERT on BBC News (about 5 minutes on 2 cores)
-	@$(BIN)/headway train experiment=bbc_news
+	@$(BIN)/headway train
 
 test: $(READY) ## the tests, with the quick forms of the fault harnesses
 	@$(BIN)/python -m pytest -m "not slow"

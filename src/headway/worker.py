@@ -46,7 +46,7 @@ def guarded(run_dir: Path, channel: Channel) -> int:
         channel.end("stopped", "interrupted, ended at once; continue with: headway resume")
         return EXIT_CODES["stopped"]
     except Exception as error:
-        cause = explain(error)
+        cause = redact_text(explain(error))
         channel.end("failed", cause)
         with suppress(OSError):  # the disk may be full, which is then the cause
             (run_dir / "traceback.txt").write_text(redact_text(traceback.format_exc()), encoding="utf-8")
