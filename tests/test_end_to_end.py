@@ -80,9 +80,8 @@ def test_eval_measures_what_the_run_measured(run: dict, capsys: pytest.CaptureFi
     assert "gold in rows" in printed(capsys, "eval", "last", "--split", "val")
 
 
-def test_eval_of_a_file_with_labels_and_without(
-    run: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("run")
+def test_eval_of_a_file_with_labels_and_without(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labelled = tmp_path / "more.csv"
     labelled.write_text("text,label\ngood 500,pos\nbad 501,neg\ngood 502,neg\n")
     result = json.loads(printed(capsys, "eval", "last", "--file", str(labelled), "--json"))
@@ -93,8 +92,9 @@ def test_eval_of_a_file_with_labels_and_without(
     assert "without a label" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("run")
 def test_predict_takes_texts_a_file_and_standard_input(
-    run: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def predictions(*arguments: str) -> list[str]:
         lines = printed(capsys, "predict", "last", *arguments, "--json").splitlines()
@@ -109,9 +109,8 @@ def test_predict_takes_texts_a_file_and_standard_input(
     assert "neg" in printed(capsys, "predict", "last", "bad 7")
 
 
-def test_a_run_whose_data_changed_is_not_evaluated_on_it(
-    run: dict, reviews: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("run")
+def test_a_run_whose_data_changed_is_not_evaluated_on_it(reviews: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = reviews.read_text()
     reviews.write_text(before + "good 999,pos\n")
     try:
@@ -121,13 +120,15 @@ def test_a_run_whose_data_changed_is_not_evaluated_on_it(
     assert "the data has changed since run" in capsys.readouterr().err
 
 
-def test_a_changed_config_is_not_resumed(run: dict, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("run")
+def test_a_changed_config_is_not_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["resume", "last"]) == 2
     assert "is finished" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("run")
 def test_check_reports_data_and_model_faults_together(
-    run: dict, tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("txt,label\nx,y\n")
@@ -139,8 +140,9 @@ def test_check_reports_data_and_model_faults_together(
     assert "has 512 positions" in errors[1]
 
 
+@pytest.mark.usefixtures("run")
 def test_a_prepared_run_is_trained_by_a_worker_that_somebody_else_starts(
-    run: dict, reviews: Path, tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    reviews: Path, tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = printed(
         capsys, "train", "--prepare", "data=csv", f"data.path={reviews}", f"model.path={tiny_bert}",

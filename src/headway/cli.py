@@ -70,7 +70,10 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", **more)
         sub.set_defaults(call=call)
         sub.add_argument("--json", action="store_true", help="print JSON instead of text")
-        sub.add_argument("--runs-dir", metavar="DIR", help="where the runs are (default: $HEADWAY_RUNS, else ./runs)")
+        if name not in COMPOSED:  # there it is a key of the config like any other
+            sub.add_argument(
+                "--runs-dir", metavar="DIR", help="where the runs are (default: $HEADWAY_RUNS, else ./runs)"
+            )
         return sub
 
     raw: dict[str, Any] = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
@@ -109,6 +112,7 @@ def parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("completion", help="print a tab-completion script for bash, zsh or fish")
     sub.add_argument("shell", nargs="?", choices=("bash", "zsh", "fish"), default="bash")
     sub.add_argument("--query", metavar="LINE", help=argparse.SUPPRESS)
+    sub.add_argument("--json", action="store_true", help="print JSON instead of text")
     sub.set_defaults(call=completion_command)
     return top
 
@@ -260,7 +264,10 @@ def completion_command(options: argparse.Namespace) -> int:
     from headway.config.completion import complete, script
 
     if options.query is not None:
-        sys.stdout.write("".join(f"{word}\n" for word in complete(options.query)))
+        words = complete(options.query)
+        sys.stdout.write(json.dumps(words) if options.json else "".join(f"{word}\n" for word in words))
+    elif options.json:
+        print_json({"shell": options.shell, "script": script(options.shell)})
     else:
         sys.stdout.write(script(options.shell))
     return 0
@@ -294,10 +301,11 @@ def print_json(value: Any) -> None:
 
 def print_rich(parts: Iterable[Any]) -> None:
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(highlight=False)
     for part in parts:
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, Text))  # a line to copy must not be broken
 
 
 if __name__ == "__main__":

@@ -131,7 +131,10 @@ def finished_view(run: Run) -> list[RenderableType]:
     """The end of a training: what came of it, where it is, and what to do next."""
     status = Text.assemble((run.status, STYLES.get(run.status, "")), f" after {duration(run.seconds) or '0s'}")
     metrics = _metrics(run, ("val/", "test/"))
-    return [Text(), status, *([metrics] if metrics else []), Text(), Text(f"run  {safe(run.path)}"), _commands(run)]
+    lines = [("run", str(run.path)), *next_commands(run)]
+    # plain lines, not a table: a path or a command that is cut to fit the window cannot be copied
+    told = [Text.assemble((f"{name:<10}", "dim"), safe(line)) for name, line in lines]
+    return [Text(), status, *([metrics] if metrics else []), Text(), *told]
 
 
 def _overview(run: Run) -> Table:

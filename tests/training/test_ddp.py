@@ -2,11 +2,10 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,6 @@ TrainingRun = Callable[..., Path]
 # a test of 3, too few for a batch of 4 each, is cut into smaller ones.
 SPLITS = {"train": 45, "val": 9, "test": 3}
 SETTINGS = {"trainer.max_epochs": 2, "trainer.gradient_clip_val": 1.0, "batch.accumulate": 2}
-
-
-@pytest.fixture(autouse=True)
-def own_signals() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def train_on_two(first: Path, second: Path) -> list[tuple[int, str]]:

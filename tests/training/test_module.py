@@ -1,8 +1,7 @@
 """The arithmetic of a step: the same gradient however a step is cut into micro-batches."""
 
 import shutil
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,6 @@ from headway.training.events import SilentChannel
 from headway.worker import guarded
 
 TrainingRun = Callable[..., Path]
-
-
-@pytest.fixture(autouse=True)
-def own_signals() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def trained(run: Path) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:

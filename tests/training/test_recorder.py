@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,6 @@ from headway.worker import guarded
 TrainingRun = Callable[..., Path]
 SPLITS = {"train": 64, "val": 9, "test": 7}  # 4 steps an epoch; a validation is 3 batches, and so is a test
 SETTINGS = {"trainer.max_epochs": 3, "trainer.keep": 8, "task.dropout": 0.2, "model.dropout": 0.1}
-
-
-@pytest.fixture(autouse=True)
-def own_signals() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def train(run: Path) -> int:

@@ -29,6 +29,7 @@ class Output:
 class Task(Protocol):
     monitor: str  # the metric that chooses the best checkpoint
     monitor_mode: str  # "max" or "min"
+    details: tuple[str, ...]  # metrics that are more than one number, such as a confusion matrix
     max_length: int
 
     def settings(self) -> Mapping[str, Any]:

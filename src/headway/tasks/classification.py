@@ -36,6 +36,7 @@ class Classification:
 
     monitor = "val/accuracy"
     monitor_mode = "max"
+    details = ("confusion",)
 
     def __init__(self, max_length: int = 256, label_smoothing: float = 0.0, dropout: float = 0.1) -> None:
         self.max_length = max_length

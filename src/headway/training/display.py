@@ -108,7 +108,8 @@ def describe_facts(facts: dict[str, Any]) -> list[str]:
         splits = facts["data"].get("splits", {})
         tokens = facts["data"].get("tokens", {})
         sizes = ", ".join(
-            f"{name} {split['rows']:,} ({tokens.get(name, 0):,} tokens)" for name, split in splits.items()
+            f"{name} {split['rows']:,}" + (f" ({tokens[name]:,} tokens)" if name in tokens else "")
+            for name, split in splits.items()
         )
         lines.append(
             f" data: {sizes}; {len(facts['data']['labels'])} labels; fingerprint {facts['data']['fingerprint'][:12]}"

@@ -11,6 +11,8 @@ from headway.errors import DataError
 from headway.store.run import Run
 from headway.training.session import plain
 
+FILES = (".csv", ".tsv", ".jsonl", ".parquet", ".txt", ".gz", ".zip")
+
 
 def texts_to_predict(arguments: list[str], pair: str | None, run: Run) -> pa.Table:
     """Texts on the command line, one file of them (read with the run's column names), or "-" for a text a line.
@@ -20,6 +22,8 @@ def texts_to_predict(arguments: list[str], pair: str | None, run: Run) -> pa.Tab
     data = plain(thaw(run.config_text), "data")
     if len(arguments) == 1 and _is_file(arguments[0]):
         return read_texts(Path(arguments[0]), data)
+    if len(arguments) == 1 and Path(arguments[0]).suffix in FILES and " " not in arguments[0]:
+        raise DataError(f"{arguments[0]}: no such file; to predict this as a text, add a word to it")
     texts = [line.rstrip("\n") for line in sys.stdin] if arguments == ["-"] else arguments
     if not any(text.strip() for text in texts):
         raise DataError("predict: no text given; pass texts, a file, or - to read standard input")

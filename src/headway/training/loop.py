@@ -31,7 +31,7 @@ from headway.training.module import TrainingModule
 from headway.training.ranks import Ranks
 from headway.training.recorder import Progress, Recorder, Rules
 from headway.training.seeds import seed_all
-from headway.training.session import Session, keep_model, open_session, plain
+from headway.training.session import Session, keep_model, monitor_problems, open_session, plain
 
 
 def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: Channel) -> None:
@@ -142,10 +142,8 @@ def rules_of(settings: dict[str, Any], plan: TrainPlan, session: Session) -> Rul
     """
     epochs = math.ceil(settings["max_epochs"] * plan.steps_per_epoch) if settings["max_epochs"] else math.inf
     total = int(min(epochs, settings["max_steps"] or math.inf))
-    monitor = settings["monitor"] or session.task.monitor
-    known = ["val/loss", *(f"val/{name}" for name in session.task.metrics(session.labels))]
-    if monitor not in known:
-        raise ConfigError([f"trainer.monitor={monitor}: is not measured; choose one of {', '.join(known)}"])
+    if problems := monitor_problems(settings["monitor"], session.task, session.labels):
+        raise ConfigError(problems)
     if settings["patience"] is not None and "val" not in session.encoded:
         raise ConfigError(["trainer.patience: needs a validation split; set data.val_fraction, or leave it null"])
     return Rules(
@@ -154,7 +152,7 @@ def rules_of(settings: dict[str, Any], plan: TrainPlan, session: Session) -> Rul
         checkpoint_every=settings["checkpoint_every"],
         keep=settings["keep"],
         log_every=settings["log_every"],
-        monitor=monitor,
+        monitor=settings["monitor"] or session.task.monitor,
         maximise=(settings["monitor_mode"] or session.task.monitor_mode) == "max",
         patience=settings["patience"],
     )

@@ -14,7 +14,7 @@ def preflight(config: DictConfig) -> dict[str, Any]:
     Returns plain data: "lines" to print, and the facts behind them.
     Raises: ConfigError with every fault of data and model together.
     """
-    from headway.training.session import components, plain
+    from headway.training.session import components, monitor_problems, plain
 
     problems: list[str] = []
     facts: dict[str, Any] = {}
@@ -23,16 +23,17 @@ def preflight(config: DictConfig) -> dict[str, Any]:
         facts["data"] = {
             "fingerprint": prepared.fingerprint,
             "labels": prepared.labels,
-            "tokens": {},
             **prepared.report,
         }
     except HeadwayError as error:
         problems.append(str(error))
     try:
-        _, pretrained, tokenizer = components(config)
+        task, pretrained, tokenizer = components(config)
         facts["tokenizer"] = {"vocabulary": len(tokenizer), "path": pretrained.path}
     except HeadwayError as error:
         problems.append(str(error))
+    if not problems:
+        problems += monitor_problems(config.trainer.monitor, task, prepared.labels)
     if problems:
         raise ConfigError(problems)
     from headway.training.display import describe_facts

@@ -184,6 +184,9 @@ class Recorder(pl.Callback):
         if self.rules.patience is not None and progress.waited >= self.rules.patience:
             progress.done = trainer.should_stop = True
 
+    def on_test_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.signals.install()  # Lightning put the default ones back when training ended
+
     def on_test_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
         assert module.evaluation is not None

@@ -68,6 +68,15 @@ def components(config: DictConfig, run_dir: Path | None = None) -> tuple[Task, P
     return task, pretrained, tokenizer
 
 
+def monitor_problems(monitor: str | None, task: Task, labels: list[str]) -> list[str]:
+    """What is wrong with trainer.monitor: the best checkpoint can only be chosen by a number that is measured."""
+    measured = [name for name in task.metrics(labels) if name not in task.details]
+    known = ["val/loss", *(f"val/{name}" for name in measured)]
+    if monitor is None or monitor in known:
+        return []
+    return [f"trainer.monitor={monitor}: is not measured; choose one of {', '.join(known)}"]
+
+
 def open_session(config: DictConfig, run_dir: Path | None = None) -> Session:
     """Build the session; encoded splits come from the cache when data, tokenizer and settings are as before."""
     task, pretrained, tokenizer = components(config, run_dir)

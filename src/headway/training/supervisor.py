@@ -226,7 +226,7 @@ def judge(exit_codes: list[int], ended: dict[str, Any] | None, received: list[in
         return Outcome(
             status,
             layout.EXIT_CODES[status],
-            f"ended by {signal.Signals(received[-1]).name} before the first step was recorded",
+            f"ended by {signal.Signals(received[-1]).name} outside a training step; continue with: headway resume",
         )
     bad = [(rank, code) for rank, code in enumerate(exit_codes) if code]
     if not bad:
