@@ -296,7 +296,10 @@ def report(finished: Any, as_json: bool) -> int:
 
 
 def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    """Strict JSON: numbers that are not finite become strings, as in the run folder."""
+    from headway.store.values import storable
+
+    sys.stdout.write(json.dumps(storable(value), indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def print_rich(parts: Iterable[Any]) -> None:

@@ -22,6 +22,7 @@ from headway.store import layout
 from headway.store.atomic import write_json
 from headway.store.predictions import write_predictions
 from headway.store.run import Run
+from headway.store.values import storable
 from headway.tasks.base import Task
 from headway.training import checkpoint
 from headway.training.module import Collected
@@ -67,7 +68,7 @@ def evaluate(run: Run, split: str, name: str, file: Path | None = None) -> dict[
     }
     columns = prediction_columns(table, labels, collected.indices, collected.columns)
     write_predictions(run.path / layout.predictions_file(split, step), columns)
-    write_json(run.path / layout.evaluation_file(split, step), result)
+    write_json(run.path / layout.evaluation_file(split, step), storable(result))
     return result
 
 
