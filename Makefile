@@ -30,6 +30,7 @@ $(READY): pyproject.toml constraints.txt packaged-data.txt
 
 demo: $(READY) ## fine-tune the packaged MiniLM BERT on BBC News (about 5 minutes on 2 cores)
 	@$(BIN)/headway train
+	@echo; echo "to have the headway command at hand: . $(BIN)/activate"
 
 test: $(READY) ## the tests, with the quick forms of the fault harnesses
 	@$(BIN)/python -m pytest -m "not slow"
