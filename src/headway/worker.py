@@ -1,6 +1,6 @@
 """One training process: `python -m headway.worker RUN_DIR`, with RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and _PORT.
 
-Started by the supervisor, by torchrun or by Slurm, always on the same frozen config. Its standard input is a pipe that
+Started by the supervisor or by torchrun, always on the same frozen config. Its standard input is a pipe that
 the supervisor holds: when it closes, the supervisor is gone, and the worker ends as if asked to by SIGTERM.
 """
 

@@ -1,6 +1,6 @@
 """How a worker tells its supervisor what happened: JSON lines on an inherited pipe.
 
-Only the supervisor writes run.json. Started by Slurm or torchrun there is none, and rank 0 keeps the record itself.
+Only the supervisor writes run.json. Started by torchrun there is none, and rank 0 keeps the record itself.
 """
 
 import json
