@@ -22,7 +22,7 @@ COMMANDS = ["train", "resume", "eval", "predict", "runs", "show", "check", "comp
         ("headway check optimizer=ad", ["optimizer=adafactor", "optimizer=adamw"]),
         ("headway train optimi", ["optimizer.", "optimizer="]),
         ("headway train optimizer.l", ["optimizer.lr="]),
-        ("headway train optimizer.lr=", ["optimizer.lr=5e-05"]),
+        ("headway train optimizer.lr=", ["optimizer.lr=0.0001"]),
         ("headway train optimizer=sgd optimizer.nest", ["optimizer.nesterov="]),
         ("headway train -m seed=0,1 batch.b", ["batch.bucket="]),
         ("headway train --allow my_pkg. batch.b", ["batch.bucket="]),

@@ -137,16 +137,21 @@ def test_compressed_file_cut_short(tmp_path: Path) -> None:
     assert "broken or cut short" in refused(tmp_path / "c.zip", b"not zip at all")
 
 
-# Each runs in a process of its own, whose peak memory is then known.
+# Each runs in a process of its own, whose peak memory is then known. Linux hands ru_maxrss of the parent down to a child,
+# so that it would be pytest's own after a test that loaded torch; VmHWM begins anew.
 WATCHED = """
-import resource, sys
+import pathlib, resource, sys
 from headway.data.sources.files import read
 from headway.errors import DataError
 try:
     read(sys.argv[1])
 except DataError as error:
     print(error)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+status = pathlib.Path("/proc/self/status")
+if status.exists():
+    print(next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM")))
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
