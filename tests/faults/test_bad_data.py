@@ -137,8 +137,8 @@ def test_compressed_file_cut_short(tmp_path: Path) -> None:
     assert "broken or cut short" in refused(tmp_path / "c.zip", b"not zip at all")
 
 
-# Each runs in a process of its own, whose peak memory is then known. Linux hands ru_maxrss of the parent down to a child,
-# so that it would be pytest's own after a test that loaded torch; VmHWM begins anew.
+# Each runs in a process of its own, whose peak memory is then known. Linux hands ru_maxrss of the parent down to a
+# child, so that it would be pytest's own after a test that loaded torch; VmHWM begins anew.
 WATCHED = """
 import pathlib, resource, sys
 from headway.data.sources.files import read
