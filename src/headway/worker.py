@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from headway.errors import HeadwayError
+from headway.store import layout
 from headway.training.events import VARIABLE, Channel, open_channel
 from headway.training.ranks import Ranks
 
@@ -33,10 +34,10 @@ def guarded(run_dir: Path, channel: Channel) -> int:
     from headway.config.freeze import config_hash, thaw
     from headway.config.redact import redact_text
     from headway.training.loop import run_training
-    from headway.training.stops import EXIT_CODES, Stopped
+    from headway.training.stops import Stopped
 
     try:
-        text = (run_dir / "config.yaml").read_text(encoding="utf-8")
+        text = (run_dir / layout.CONFIG).read_text(encoding="utf-8")
         run_training(thaw(text), run_dir, config_hash(text), channel)
     except Stopped as stopped:
         channel.end(stopped.status, stopped.cause)
@@ -44,7 +45,7 @@ def guarded(run_dir: Path, channel: Channel) -> int:
         return stopped.exit_code
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         channel.end("stopped", "interrupted, ended at once; continue with: headway resume")
-        return EXIT_CODES["stopped"]
+        return layout.EXIT_CODES["stopped"]
     except Exception as error:
         cause = redact_text(explain(error))
         channel.end("failed", cause)
@@ -53,9 +54,9 @@ def guarded(run_dir: Path, channel: Channel) -> int:
         print(f"headway: error: {cause}", file=sys.stderr)
         if os.environ.get("HEADWAY_DEBUG") == "1":
             traceback.print_exc()
-        return EXIT_CODES["failed"]
+        return layout.EXIT_CODES["failed"]
     channel.end("finished")
-    return EXIT_CODES["finished"]
+    return layout.EXIT_CODES["finished"]
 
 
 def explain(error: Exception) -> str:

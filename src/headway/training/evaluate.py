@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from torch import nn
+from torchmetrics import MetricCollection
 
 from headway.config.freeze import config_hash, thaw
 from headway.data.batching import evaluation_batches
@@ -29,46 +31,73 @@ from headway.training.module import Collected
 from headway.training.session import MODEL_FOLDER, components, kept_labels, plain, prediction_columns
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A run's model with the weights of one checkpoint, and what is needed to put texts through it."""
+
+    task: Task
+    tokenizer: Any
+    labels: list[str]
+    model: nn.Module
+    step: int
+    size: int  # examples a batch
+
+    def over(self, table: pa.Table, metrics: MetricCollection | None = None) -> Collected:
+        """Predictions and losses of every row of a prepared `table`; `metrics` take them in on the way."""
+        collected = Collected()
+        with encoded_for_now(self.task, self.tokenizer, table) as encoded:
+            pad = self.tokenizer.pad_token_id
+            for indices, output, inputs in outputs(self.task, self.model, encoded, self.size, pad):
+                if metrics is not None:
+                    self.task.update(metrics, output, inputs)
+                collected.add(indices, output.losses, self.task.predictions(output, inputs, self.labels))
+        return collected
+
+
+def open_trained(run: Run, name: str) -> Trained:
+    """Raises: CheckpointError if the run has no usable checkpoint `name`."""
+    if not (run.path / MODEL_FOLDER).exists():
+        raise CheckpointError(f"run {run.id} has no model yet: it ended before its first step")
+    config = thaw(run.config_text)
+    task, pretrained, tokenizer = components(config, run.path)
+    labels = kept_labels(run.path)
+    model = task.model(pretrained, labels, weights=False)
+    return Trained(task, tokenizer, labels, model, load_weights(run, model, name), plain(config, "batch")["eval_size"])
+
+
 def evaluate(run: Run, split: str, name: str, file: Path | None = None) -> dict[str, Any]:
     """Metrics of checkpoint `name` ("best" or "last") on a split of the run's data, or on a labelled `file`.
 
     Predictions and metrics are kept in the run folder; those of a file under its fingerprint.
     Raises: DataError if the data is no longer what the run was trained on, has no such split, or has no labels.
     """
-    config = thaw(run.config_text)
-    task, pretrained, tokenizer = components(config, run.path)
-    labels = kept_labels(run.path)
+    data = plain(thaw(run.config_text), "data")
     if file is None:
-        table, fingerprint = own_split(run, plain(config, "data"), split)
+        table, fingerprint = own_split(run, data, split)
+        trained = open_trained(run, name)
     else:
-        table = read_texts(file, plain(config, "data"), labels)
+        trained = open_trained(run, name)
+        table = read_texts(file, data, trained.labels)
         if pc.any(pc.less(table["label"], 0)).as_py():
             raise DataError(f"{file}: has rows without a label; to predict them use: headway predict {run.id} {file}")
-        fingerprint = data_fingerprint({"file": table}, labels)
+        fingerprint = data_fingerprint({"file": table}, trained.labels)
         split = f"file-{fingerprint[:8]}"
-    model = task.model(pretrained, labels, weights=False)
-    step = load_weights(run, model, name)
-    metrics = task.metrics(labels).to(default_device())
-    collected = Collected()
-    with encoded_for_now(task, tokenizer, table) as encoded:
-        size = plain(config, "batch")["eval_size"]
-        for indices, output, inputs in outputs(task, model, encoded, size, tokenizer.pad_token_id):
-            task.update(metrics, output, inputs)
-            collected.add(indices, output.losses, task.predictions(output, inputs, labels))
-    values, details = task.results(metrics, labels)
+    metrics = trained.task.metrics(trained.labels).to(default_device())
+    collected = trained.over(table, metrics)
+    values, details = trained.task.results(metrics, trained.labels)
     result = {
         "run": run.id,
         "split": split,
         "checkpoint": name,
-        "step": step,
+        "step": trained.step,
         "fingerprint": fingerprint,
         "examples": len(table),
         "metrics": {"loss": collected.loss_sum / collected.loss_terms, **values},
         "details": details,
     }
-    columns = prediction_columns(table, labels, collected.indices, collected.columns)
-    write_predictions(run.path / layout.predictions_file(split, step), columns)
-    write_json(run.path / layout.evaluation_file(split, step), storable(result))
+    columns = prediction_columns(table, trained.labels, collected.indices, collected.columns)
+    write_predictions(run.path / layout.predictions_file(split, trained.step), columns)
+    write_json(run.path / layout.evaluation_file(split, trained.step), storable(result))
     return result
 
 
@@ -98,26 +127,16 @@ def predict(run: Run, table: pa.Table, name: str) -> list[dict[str, Any]]:
 
     Raises: CheckpointError if the run has no usable checkpoint.
     """
-    if not (run.path / MODEL_FOLDER).exists():
-        raise CheckpointError(f"run {run.id} has no model yet: it ended before its first step")
-    config = thaw(run.config_text)
-    task, pretrained, tokenizer = components(config, run.path)
-    labels = kept_labels(run.path)
-    model = task.model(pretrained, labels, weights=False)
-    step = load_weights(run, model, name)
-    collected = Collected()
-    with encoded_for_now(task, tokenizer, table) as encoded:
-        size = plain(config, "batch")["eval_size"]
-        for indices, output, inputs in outputs(task, model, encoded, size, tokenizer.pad_token_id):
-            collected.add(indices, output.losses, task.predictions(output, inputs, labels))
+    trained = open_trained(run, name)
+    collected = trained.over(table)
     collected.columns.pop("loss", None)  # without a gold label it says nothing
     texts = table.select([column for column in ("text", "pair") if column in table.column_names]).to_pylist()
     rows: list[dict[str, Any]] = [{} for _ in texts]
     for at, index in enumerate(collected.indices):
         row = {key: values[at] for key, values in collected.columns.items()}
         if "scores" in row:
-            row["scores"] = dict(zip(labels, row["scores"], strict=True))
-        rows[index] = {**texts[index], **row, "run": run.id, "step": step}
+            row["scores"] = dict(zip(trained.labels, row["scores"], strict=True))
+        rows[index] = {**texts[index], **row, "run": run.id, "step": trained.step}
     return rows
 
 

@@ -3,11 +3,11 @@
 import signal
 from types import FrameType
 
-EXIT_CODES = {"finished": 0, "failed": 1, "diverged": 3, "stopped": 130, "preempted": 143}
+from headway.store.layout import EXIT_CODES
 
 
 class Stopped(Exception):  # noqa: N818 - an orderly end, not an error
-    """Training ended early in an orderly way; `status` is one of EXIT_CODES."""
+    """Training ended early in an orderly way; `status` is one of layout.EXIT_CODES."""
 
     def __init__(self, status: str, cause: str) -> None:
         self.status, self.cause = status, cause

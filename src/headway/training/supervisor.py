@@ -23,6 +23,7 @@ from headway.errors import ConfigError
 from headway.store import layout
 from headway.store.writer import Heartbeat, RunLock, RunRecord
 from headway.training.display import Display
+from headway.training.events import VARIABLE
 
 GRACE = 60.0  # seconds a worker gets to finish its step and save after a signal or after another rank has died
 log = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ def start_workers(
             "RANK": str(rank),
             "LOCAL_RANK": str(rank),
             "NODE_RANK": "0",
-            "HEADWAY_EVENTS_FD": str(events_write),
+            VARIABLE: str(events_write),
             "PYTHONUNBUFFERED": "1",
             # threads wait asleep: with another program on the machine, spinning makes steps 1.5 to 5 times as long;
             # alone, sleeping costs 4 % of a step of 1,000 tokens and 25 % of one of 160 (OMP_WAIT_POLICY=ACTIVE)
