@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from headway.config.check import check
-from headway.config.compose import compose, recompose
-from headway.config.freeze import freeze
+from headway.config.compose import compose
 from headway.errors import ConfigError
 
 MODULE = """
@@ -163,12 +162,3 @@ def test_secrets_do_not_show_in_problems(monkeypatch: pytest.MonkeyPatch) -> Non
     found = problems_of("optimizer.lr=${oc.env:MY_SECRET}", "seed=canary-66b1e0", "batch.size='x canary-66b1e0'")
     assert len(found) == 3
     assert not any("canary" in line for line in found)
-
-
-def test_recompose_changes_a_frozen_config() -> None:
-    text = freeze(compose(["seed=5", "model=minilm-scratch"]))
-    cfg = recompose(text, ["data=csv", "data.path=x.csv", "batch.eval_size=8"])
-    assert (cfg.seed, cfg.model.from_scratch, cfg.data.path, cfg.batch.eval_size) == (5, True, "x.csv", 8)
-    with pytest.raises(ConfigError) as caught:
-        recompose(text, ["data=csvv", "batch.evalsize=8", "seed=x"])
-    assert [line.split(":")[0] for line in caught.value.problems] == ["data=csvv", "batch.evalsize", "seed"]

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from headway.config.check import check
 from headway.config.composer import Composer
-from headway.config.freeze import settle, thaw
+from headway.config.freeze import settle
 from headway.config.loader import hydra_known, make_loader, one_line
 from headway.config.paths import conf_dir
 from headway.config.redact import redact_text, refer, secret_variables
@@ -47,19 +47,6 @@ def compose(
     """
     composer = Composer(make_loader(conf_dir(), config_dirs), config_name)
     return _checked(composer, _referring(overrides), allow)
-
-
-def recompose(config_text: str, overrides: Sequence[str], *, allow: Sequence[str] = ()) -> DictConfig:
-    """The frozen config of a run with some of it changed, as for an evaluation on other data: `data=csv data.path=...`.
-
-    Raises: ConfigError with every problem.
-    """
-    composer = Composer(make_loader(conf_dir()), "train")
-    cfg = composer.onto(thaw(config_text), _referring(overrides))
-    problems = [*composer.problems, *check(cfg, allow=allow)]
-    if problems:
-        raise ConfigError([redact_text(problem) for problem in dict.fromkeys(problems)])
-    return cfg
 
 
 def _checked(composer: Composer, overrides: Sequence[str], allow: Sequence[str]) -> DictConfig:

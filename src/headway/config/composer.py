@@ -56,26 +56,6 @@ class Composer:
         cfg = self._loaded_without_culprits(given)
         return cfg, [] if cfg is None else list(self._others(repo, given, cfg))
 
-    def onto(self, cfg: DictConfig, lines: Sequence[str]) -> DictConfig:
-        """A copy of a composed config with more overrides: nodes of groups chosen anew, values set."""
-        cfg = copy.deepcopy(cfg)
-        OmegaConf.set_readonly(cfg, False)
-        given = [override for override in map(self._parsed, lines) if override]
-        repo = self._repository(given)
-        if repo is None:
-            return cfg
-        given = [override for override in given if self._option_known(repo, override) and self._sweep_allowed(override)]
-        chosen = [override for override in given if _is_group(repo, override)]
-        fresh = self._loaded([str(override.input_line) for override in chosen]) or OmegaConf.create()
-        for override in chosen:
-            cfg[override.key_or_group] = fresh.get(override.key_or_group)
-        values = [override for override in given if override not in chosen and self._key_known(cfg, repo, override)]
-        try:
-            ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
-        except COMPOSITION_ERRORS as error:
-            self.problems.append(one_line(error))
-        return cfg
-
     def _parsed(self, line: str) -> Override | None:
         if "=" not in line and not line.startswith("~"):
             self.problems.append(f"{line}: what should it be? write {line}=VALUE")
