@@ -42,7 +42,7 @@ FAULTS = [
     ("optimzer.lr=1", "optimzer: unknown key; did you mean optimizer?"),
     ("lr=1", "lr: unknown key; did you mean optimizer.lr?"),
     ("dropout=0.1", "dropout: unknown key; did you mean model.dropout or task.dropout?"),
-    ("model=bert-bas", "model=bert-bas: no such option; did you mean bert-base? (there are: bert-base, "),
+    ("model=bert-bas", "model=bert-bas: no such option; did you mean bert-base? (there are: bart-scratch, bert-base, "),
     ("+model=bert-bas", "model=bert-bas: no such option; did you mean bert-base?"),
     ("experiment=no-such", "experiment=no-such: no such option"),
     ("hydra/launcher=no-such", "hydra/launcher=no-such: no such option"),

@@ -21,7 +21,7 @@ COMMANDS = ["train", "resume", "eval", "predict", "runs", "show", "check", "comp
         ("headway train optimizer=", ["optimizer=adafactor", "optimizer=adamw", "optimizer=sgd"]),
         ("headway check optimizer=ad", ["optimizer=adafactor", "optimizer=adamw"]),
         ("headway train optimi", ["optimizer.", "optimizer="]),
-        ("headway train optimizer.l", ["optimizer.lr="]),
+        ("headway train optimizer.l", ["optimizer.layer_decay=", "optimizer.lr="]),
         ("headway train optimizer.lr=", ["optimizer.lr=0.0001"]),
         ("headway train optimizer=sgd optimizer.nest", ["optimizer.nesterov="]),
         ("headway train -m seed=0,1 batch.b", ["batch.bucket="]),
@@ -58,7 +58,7 @@ def test_own_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine" / "model" / "tiny.yaml").write_text("defaults: [minilm]\n")
     monkeypatch.chdir(tmp_path)
     assert complete("headway train --config-dir m") == ["mine/"]
-    assert complete("headway train --config-dir mine model=t") == ["model=tiny"]
+    assert complete("headway train --config-dir mine model=ti") == ["model=tiny"]
 
 
 def test_imports_nothing_heavy() -> None:

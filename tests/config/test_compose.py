@@ -174,7 +174,7 @@ def test_experiments_win_over_everything_but_the_command_line(elsewhere: Path) -
         (["--cfg", "job", "data=csv"], "path: ???"),
         (["--cfg", "hydra"], "hydra:\n  run:"),
         (["--cfg", "all"], "seed: 0"),
-        (["--help"], "model: bert-base, bert-tiny"),
+        (["--help"], "model: bart-scratch, bert-base"),
         (["-h"], "--allow"),
         (["--hydra-help"], "hydra/launcher"),
         (["--version"], "Hydra 1.3"),

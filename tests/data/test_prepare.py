@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from headway.data.prepare import prepare, prepare_tables, read_texts
+from headway.data.prepare import prepare, prepare_tables
+from headway.data.typed import read_examples
 from headway.errors import DataError
 
 
@@ -144,7 +145,7 @@ def test_prepare_runs_the_source(tmp_path: Path) -> None:
     assert prepare({**data, "path": str(tmp_path / "b.jsonl")}).fingerprint == one.fingerprint  # content, not files
 
 
-def test_read_texts_from_a_file_as_the_training_data_was_read(tmp_path: Path) -> None:
+def test_read_examples_from_a_file_as_the_training_data_was_read(tmp_path: Path) -> None:
     data = {
         "_target_": "headway.data.sources.files.read",
         "path": "gone.csv",
@@ -155,20 +156,20 @@ def test_read_texts_from_a_file_as_the_training_data_was_read(tmp_path: Path) ->
     }
     file = tmp_path / "new.csv"
     file.write_text("sentence;y\none, two;1\n;\nthree;0\n")
-    texts = read_texts(file, data)
+    texts = read_examples(file, data)
     assert texts["text"].to_pylist() == ["one, two", "", "three"]  # one prediction a row: nothing is dropped
     assert texts["label"].to_pylist() == [-1, -1, -1]
-    assert read_texts(file, data, ["neg", "pos"])["label"].to_pylist() == [1, -1, 0]
+    assert read_examples(file, data, labels=["neg", "pos"], gold=True)["label"].to_pylist() == [1, -1, 0]
     assert texts["origin"][2].as_py() == f"{file}:4"
     lines = tmp_path / "lines.txt"
     lines.write_text("first\nsecond\n")
-    assert read_texts(str(lines), data)["text"].to_pylist() == ["first", "second"]
+    assert read_examples(lines, data)["text"].to_pylist() == ["first", "second"]
 
 
-def test_read_texts_from_lists() -> None:
+def test_read_examples_from_lists() -> None:
     data = {"_target_": "headway.data.sources.packages.bbc_news"}
-    single = read_texts(["a", "b", "a"], data)
+    single = read_examples([("a", None), ("b", None), ("a", None)], data)
     assert single.column_names == ["id", "text", "label", "origin"]
     assert len(set(single["id"].to_pylist())) == 3
-    pairs = read_texts([("a", "x"), ("b", "y")], data)
+    pairs = read_examples([("a", "x"), ("b", "y")], data)
     assert pairs["pair"].to_pylist() == ["x", "y"]

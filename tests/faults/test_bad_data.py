@@ -1,6 +1,7 @@
 """Fault rows 12, 13 and 14: every bad input is one line that names file and place, in bounded memory."""
 
 import gzip
+import lzma
 import subprocess
 import sys
 import zipfile
@@ -135,6 +136,9 @@ def test_compressed_file_cut_short(tmp_path: Path) -> None:
     assert "broken or cut short" in refused(tmp_path / "a.csv.gz", packed[: len(packed) // 2])
     assert "broken or cut short" in refused(tmp_path / "b.csv.gz", b"not gzip at all")
     assert "broken or cut short" in refused(tmp_path / "c.zip", b"not zip at all")
+    packed = lzma.compress(b"text\n" + b"".join(b"row %d\n" % i for i in range(10_000)))
+    assert "broken or cut short" in refused(tmp_path / "d.csv.xz", packed[: len(packed) // 2])
+    assert "broken or cut short" in refused(tmp_path / "e.csv.xz", b"not xz at all")
 
 
 # Each runs in a process of its own, whose peak memory is then known. Linux hands ru_maxrss of the parent down to a
@@ -246,8 +250,8 @@ def test_empty_text_is_counted(tmp_path: Path) -> None:
 def bomb(file: Path, blocks_in_it: int) -> int:
     """Some kilobytes that unpack to megabytes of valid rows; returns how many bytes."""
     block = (b"a long line of text " * 52 + b"\n") * 1000  # about 1 MB
-    if file.suffix == ".gz":
-        with gzip.open(file, "wb", compresslevel=9) as packed:
+    if file.suffix in (".gz", ".xz"):
+        with gzip.open(file, "wb") if file.suffix == ".gz" else lzma.open(file, "wb", preset=0) as packed:
             packed.writelines(blocks(blocks_in_it, block))
     else:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.csv", "w") as member:
@@ -255,7 +259,7 @@ def bomb(file: Path, blocks_in_it: int) -> int:
     return blocks_in_it * len(block)
 
 
-@pytest.mark.parametrize("name", ["a.csv.gz", "a.zip"])
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.xz", "a.zip"])
 def test_bomb_stops_at_the_ratio(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     unpacked = bomb(file, 128)
@@ -265,7 +269,7 @@ def test_bomb_stops_at_the_ratio(tmp_path: Path, name: str) -> None:
     assert RATIO_FREE_BYTES < stopped < unpacked
 
 
-@pytest.mark.parametrize("name", ["a.csv.gz", "a.zip"])
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv.xz", "a.zip"])
 def test_bomb_stops_at_the_byte_cap(tmp_path: Path, name: str) -> None:
     bomb(tmp_path / name, 4)
     with pytest.raises(DataError, match=r"unpacks to .*1,000,000.* data\.max_bytes"):

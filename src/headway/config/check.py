@@ -170,10 +170,10 @@ def _target_problems(node: dict[str, Any], path: str, allow: Sequence[str]) -> I
         yield f"{path}._target_: {refused}"
         return
     arguments = {key: value for key, value in node.items() if key not in (*SPECIAL, *REFUSED)}
-    if path == "data":
-        from headway.config.schema import Data
+    from headway.config.schema import COMMON
 
-        arguments = {key: value for key, value in arguments.items() if key not in Data.model_fields}
+    if path in COMMON:
+        arguments = {key: value for key, value in arguments.items() if key not in COMMON[path].model_fields}
     yield from _range_problems(arguments, path)
     found = static_signature(dotted)
     if found is None:

@@ -25,11 +25,11 @@ class Open(BaseModel):
 class Target(Open):
     """A class or function to call, and its arguments beside it."""
 
-    target: Annotated[str, Field(alias="_target_", min_length=1)]
+    made: Annotated[str, Field(alias="_target_", min_length=1)]
 
 
 class OptionalTarget(Open):
-    target: Annotated[str | None, Field(alias="_target_")]  # null: nothing is made
+    made: Annotated[str | None, Field(alias="_target_")]  # null: nothing is made
 
 
 class Data(Target):
@@ -38,6 +38,14 @@ class Data(Target):
     text: str = "text"
     pair: str | None = None
     label: str | None = "label"
+    target: str = "target"
+    tokens: str = "tokens"
+    tags: str = "tags"
+    question: str = "question"
+    context: str = "context"
+    answers: str = "answers"
+    messages: str = "messages"
+    group: str | None = None
     labels: list[Any] | dict[Any, Any] | None = None
     splits: dict[str, str | None] | None = None
     val_fraction: Fraction = 0.1
@@ -52,6 +60,12 @@ class Data(Target):
         if self.val_fraction + self.test_fraction >= 1:
             raise ValueError("val_fraction and test_fraction together leave nothing to train on")
         return self
+
+
+class Optimizer(Target):
+    """The arguments of an optimizer, and what every optimizer can be told; see `headway.training.optim`."""
+
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 class Batch(Strict):
@@ -99,8 +113,10 @@ class Config(Strict):
     task: Target
     data: Data
     model: Target
+    tokenizer: OptionalTarget
+    adapter: OptionalTarget
     batch: Batch
-    optimizer: Target
+    optimizer: Optimizer
     scheduler: Target
     trainer: Trainer
     tracker: OptionalTarget
@@ -116,6 +132,9 @@ class Config(Strict):
             )
         return self
 
+
+# keys of a group that are Headway's own, not arguments of its target
+COMMON: dict[str, type[Target]] = {"data": Data, "optimizer": Optimizer}
 
 # arguments that mean the same wherever they occur, and what they may be
 RANGES: dict[str, tuple[str, float, float]] = {  # name: (in words, least, most)

@@ -23,6 +23,7 @@ CLASS, FUNCTION, EITHER = "class", "function", "class or function"
 DEFAULT_ALLOWED: dict[str, str] = {
     "headway.tasks.": CLASS,
     "headway.models.": CLASS,
+    "headway.tokenizers.": CLASS,
     "headway.data.sources.": FUNCTION,
     "headway.training.schedules.": FUNCTION,
     "headway.trackers.": CLASS,

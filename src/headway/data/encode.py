@@ -1,58 +1,78 @@
 """Encoded splits on disk: ragged token arrays in flat files, memory-mapped, found again by a fingerprint.
 
-Shapes: N examples, S the sum of their lengths. A *sequence* is one value per token (flat [S] plus offsets [N+1]),
-a *column* is one value per example ([N]).
+An *item* is what a batch is made of: an example, or one window or block of a long one. Shapes: N items, S the sum of
+their lengths. A *sequence* is one value per token (flat [S] plus offsets [N+1]), a *column* one per item ([N]); the
+column `example` says which row of the prepared split an item comes from, where that is not its own number.
 """
 
 import hashlib
 import json
-import shutil
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-FORMAT = 1  # bump when the bytes on disk change their meaning: old caches are then simply not found
+from headway.data.cache import made_once
+
+FORMAT = 3  # bump when the bytes on disk change their meaning: old caches are then simply not found
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some examples, encoded: `sequences[name]` holds one list of integers per example, `columns[name]` is [n]."""
+    """Some items, encoded: `sequences[name]` holds one list of integers per item, `columns[name]` is [n].
+
+    facts: numbers that hold for the whole split, such as the mask token's id; the same in every chunk.
+    """
 
     sequences: Mapping[str, list[list[int]]]
     columns: Mapping[str, Array]
+    facts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One split: flat token arrays (memory-mapped) and what is needed to cut examples out of them."""
+    """One split: flat token arrays (memory-mapped) and what is needed to cut items out of them."""
 
     folder: Path
     sequences: Mapping[str, Array]  # name -> flat [S]
-    offsets: Array  # [N+1] int64, shared by all sequences
+    offsets: Mapping[str, Array]  # name -> [N+1] int64; sequences of the same lengths share one array
     columns: Mapping[str, Array]  # name -> [N]
+    facts: Mapping[str, int]
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return len(next(iter(self.offsets.values()))) - 1
 
     def __reduce__(self) -> tuple[Callable[[Path], "Encoded"], tuple[Path]]:
         return (_open, (self.folder,))  # another process maps the same pages instead of receiving a copy
 
     @property
     def lengths(self) -> Array:
-        """Tokens of each example, [N] int64."""
-        return np.diff(self.offsets)
+        """Tokens of each item, [N] int64: of every sequence called *_ids, those of like lengths counted once."""
+        distinct = {id(offsets): offsets for name, offsets in self.offsets.items() if name.endswith("_ids")}
+        return np.sum([np.diff(offsets) for offsets in distinct.values()], axis=0)
 
-    def padded(self, name: str, indices: Array, fill: int) -> tuple[Array, Array]:
-        """The examples `indices` as one [B, max T] int64 array filled with `fill` on the right, and its 0/1 mask."""
-        starts = self.offsets[indices]
-        lengths = self.offsets[indices + 1] - starts
+    @property
+    def examples(self) -> Array:
+        """The row of the split that each item comes from, [N]."""
+        return self.columns["example"] if "example" in self.columns else np.arange(len(self))
+
+    def sizes(self, name: str, items: Array) -> Array:
+        """Tokens of the sequence `name` of each of these items."""
+        return self.offsets[name][items + 1] - self.offsets[name][items]
+
+    def cut(self, name: str, item: int) -> Array:
+        """One sequence of one item, [T]."""
+        start, stop = self.offsets[name][item : item + 2]
+        return self.sequences[name][start:stop]
+
+    def padded(self, name: str, items: Array, fill: int) -> tuple[Array, Array]:
+        """These items as one [B, max T] int64 array filled with `fill` on the right, and its 0/1 mask."""
+        starts, lengths = self.offsets[name][items], self.sizes(name, items)
         mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
         out = np.full(mask.shape, fill, dtype=np.int64)
         flat = self.sequences[name]
@@ -67,58 +87,61 @@ def cache_key(*parts: object) -> str:
 
 
 def cached(folder: Path, chunks: Callable[[], Iterator[Chunk]], dtype: npt.DTypeLike) -> Encoded:
-    """Return the encoded split in `folder`, made from `chunks` first if it is not there.
+    """The encoded split in `folder`, made from `chunks` first if it is not there.
 
-    The folder appears whole (written under another name, then renamed), so processes may race: the first wins.
-    `dtype` is the integer type of the sequences (uint16 serves vocabularies below 65,536).
+    `dtype` is the integer type of sequences called *_ids (uint16 serves vocabularies below 65,536); that of all others,
+    which may be places in a text or negative, is int32.
     """
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temp = folder.with_name(f".tmp-{folder.name}-{uuid.uuid4().hex[:8]}")
-        temp.mkdir()
-        try:
-            _write(temp, chunks(), np.dtype(dtype))
-            temp.rename(folder)
-        except OSError:
-            if not (folder / "meta.json").exists():  # lost a race only if the winner's folder stands
-                raise
-        finally:
-            shutil.rmtree(temp, ignore_errors=True)
-    return _open(folder)
+    return _open(made_once(folder, lambda temp: _write(temp, chunks(), np.dtype(dtype))))
 
 
 def _write(folder: Path, chunks: Iterator[Chunk], dtype: np.dtype[Any]) -> None:
-    lengths: list[Array] = []
+    lengths: dict[str, list[Array]] = {}
     columns: dict[str, list[Array]] = {}
     files: dict[str, IO[bytes]] = {}
+    facts: dict[str, int] = {}
     with ExitStack() as stack:
         for chunk in chunks:
-            sizes: Array = np.zeros(0, np.int64)
             for name, rows in chunk.sequences.items():
                 if name not in files:
                     files[name] = stack.enter_context((folder / f"{name}.bin").open("wb"))
                 sizes = np.fromiter(map(len, rows), np.int64, len(rows))
-                flat = np.fromiter((value for row in rows for value in row), dtype, int(sizes.sum()))
+                kind = _type_of(name, dtype)
+                flat = np.fromiter((value for row in rows for value in row), kind, int(sizes.sum()))
                 flat.tofile(files[name])
-            lengths.append(sizes)
+                lengths.setdefault(name, []).append(sizes)
+            facts.update(chunk.facts)
             for name, column in chunk.columns.items():
                 columns.setdefault(name, []).append(column)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(lengths))])
-    np.save(folder / "offsets.npy", offsets)
+    offsets: dict[str, Array] = {}
+    shared: dict[str, str] = {}  # sequence -> the first one that has the same lengths
+    for name, parts in lengths.items():
+        own = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(parts))])
+        shared[name] = next((other for other, known in offsets.items() if np.array_equal(own, known)), name)
+        if shared[name] == name:
+            offsets[name] = own
+            np.save(folder / f"offsets-{name}.npy", own)
     for name, parts in columns.items():
         np.save(folder / f"column-{name}.npy", np.concatenate(parts))
-    meta = {"dtype": dtype.name, "sequences": sorted(files), "columns": sorted(columns)}
+    meta = {"dtype": dtype.name, "sequences": shared, "columns": sorted(columns), "facts": facts}
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
 def _open(folder: Path) -> Encoded:
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    shared = meta["sequences"]
+    offsets = {name: np.load(folder / f"offsets-{name}.npy") for name in set(shared.values())}
     return Encoded(
         folder=folder,
-        sequences={name: _mapped(folder / f"{name}.bin", np.dtype(meta["dtype"])) for name in meta["sequences"]},
-        offsets=np.load(folder / "offsets.npy"),
+        sequences={name: _mapped(folder / f"{name}.bin", _type_of(name, np.dtype(meta["dtype"]))) for name in shared},
+        offsets={name: offsets[other] for name, other in shared.items()},
         columns={name: np.load(folder / f"column-{name}.npy") for name in meta["columns"]},
+        facts=meta["facts"],
     )
+
+
+def _type_of(name: str, tokens: np.dtype[Any]) -> np.dtype[Any]:
+    return tokens if name.endswith("_ids") else np.dtype(np.int32)
 
 
 def _mapped(path: Path, dtype: np.dtype[Any]) -> Array:

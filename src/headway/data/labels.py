@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,7 +21,7 @@ def as_strings(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
     if pa.types.is_nested(kind) or pa.types.is_binary(kind):
-        raise DataError(f"data.label={name}: holds {kind} values; a label is a string, a number or a boolean")
+        raise DataError(f"{name}: holds {kind} values; a label is a string, a number or a boolean")
     if pa.types.is_floating(kind):  # how integers with gaps come out of many tools
         whole = pc.cast(column, pa.int64(), safe=False)
         column = whole if pc.all(pc.equal(pc.cast(whole, kind, safe=False), column)).as_py() is not False else column
@@ -37,6 +38,7 @@ def order(raw: pa.ChunkedArray, labels: Labels) -> tuple[list[str], dict[str, in
     Raises: DataError for fewer than two classes.
     """
     if labels is None:
+        raw = pc.list_flatten(raw) if pa.types.is_list(raw.type) else raw
         values = [value for value in pc.unique(raw).to_pylist() if value is not None]
         numbers = all(_INTEGER.fullmatch(value) for value in values)
         names = sorted(values, key=lambda value: (int(value), value)) if numbers else sorted(values)
@@ -52,35 +54,44 @@ def order(raw: pa.ChunkedArray, labels: Labels) -> tuple[list[str], dict[str, in
             raise DataError(f"data.labels: names a label twice: {listed(names)}")
     if len(names) < 2:
         found = f"only {names[0]!r}" if names else "none"
-        raise DataError(f"data.label: found {found} to tell apart; classification needs at least two labels")
+        raise DataError(f"data.label: found {found} to tell apart; at least two labels are needed")
     return names, index
 
 
-def numbered(table: pa.Table, index: Mapping[str, int], split: str, *, given: bool) -> pa.Array:
-    """The class of each row of `table` (columns label, origin) as int32, null where the label is null.
+def numbered(table: pa.Table, gold: str, index: Mapping[str, int], split: str, *, given: bool) -> pa.ChunkedArray:
+    """The classes in column `gold` (strings, or lists of them) as int32, null where it is null.
 
     Raises: DataError naming the first origin whose label is not in `index`.
     """
-    places = pc.index_in(table["label"], value_set=pa.array(list(index), pa.string()))
-    unknown = pc.and_(pc.is_null(places), pc.is_valid(table["label"]))
+    column = table[gold]
+    nested = pa.types.is_list(column.type)
+    flat = pc.list_flatten(column) if nested else column
+    places = pc.index_in(flat, value_set=pa.array(list(index), pa.string()))
+    unknown = pc.and_(pc.is_null(places), pc.is_valid(flat))
     if (at := pc.index(unknown, True).as_py()) >= 0:
-        label = table["label"][at].as_py()
-        known = "data.labels" if given else "the training labels"
-        raise DataError(
-            f"{table['origin'][at].as_py()}: label {shown(label)!r} of {split} is not among {known} ({listed(index)})"
-            f"{suggest(label, index)}"
-        )
-    return pc.take(pa.array(list(index.values()), pa.int32()), places)
+        label = flat[at].as_py()
+        row = pc.list_parent_indices(column)[at].as_py() if nested else at
+        what = f"{gold.removesuffix('s')} {shown(label)!r} of {split}"
+        known = f"{'data.labels' if given else 'the training labels'} ({listed(index)})"
+        raise DataError(f"{table['origin'][row].as_py()}: {what} is not among {known}{suggest(label, index)}")
+    numbers = pc.take(pa.array(list(index.values()), pa.int32()), places)
+    if not nested:
+        return numbers
+    numbers = numbers.combine_chunks() if isinstance(numbers, pa.ChunkedArray) else numbers
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+    null = pc.is_null(column).combine_chunks() if isinstance(column, pa.ChunkedArray) else pc.is_null(column)
+    return pa.chunked_array([pa.ListArray.from_arrays(offsets, numbers, mask=null)])
 
 
-def require(table: pa.Table, split: str, name: str) -> None:
-    """Refuse rows without a label, by the origin of the first."""
-    missing = pc.is_null(table["label"])
+def require(table: pa.Table, gold: str, split: str, name: str) -> None:
+    """Refuse rows whose `gold` is null, by the origin of the first; `name` is the source's name of that column."""
+    missing = pc.is_null(table[gold])
     if (at := pc.index(missing, True).as_py()) >= 0:
         count = pc.sum(missing).as_py()
         rows = f"{count:,} of {len(table):,} rows of {split}"
         raise DataError(
-            f"{table['origin'][at].as_py()}: no label in column {name!r}, as in {rows}; label or remove them"
+            f"{table['origin'][at].as_py()}: no {gold} in column {name!r}, as in {rows}; fill or remove them"
         )
 
 

@@ -11,12 +11,18 @@ SPLITS = {
 }
 MAX_SHOWN = 60  # characters
 _SHARD = re.compile(r"[-_]\d+-of-\d+$")  # train-00000-of-00002, as hub data sets are cut
+_VERSION = re.compile(r"-v\d+(\.\d+)*$")  # dev-v2.0, as SQuAD's files are called
 
 
 def split_of(stem: str) -> str | None:
     """The split a file or folder name stands for, in its own spelling (`dev` stays `dev`), or None."""
-    name = _SHARD.sub("", stem)
+    name = _VERSION.sub("", unsharded(stem))
     return name if any(name.lower() in spellings for spellings in SPLITS.values()) and name.lower() != "all" else None
+
+
+def unsharded(stem: str) -> str:
+    """The name without the number of one of several files that belong together."""
+    return _SHARD.sub("", stem)
 
 
 def shown(word: str) -> str:

@@ -1,36 +1,38 @@
-"""From a source's tables to examples: columns mapped, labels numbered, splits cut, repeats counted, ids given."""
+"""From a source's tables to examples: columns read, labels numbered, splits cut, repeats counted, ids given."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from omegaconf import DictConfig, OmegaConf
 
 from headway.config.targets import instantiate
 from headway.data import labels as label_map
-from headway.data.columns import EMPTY, replaced, select, without_empty
-from headway.data.names import SPLITS
-from headway.data.records import ORIGIN, format_of, joined, with_origin
-from headway.data.report import content_keys, describe, example_ids, fingerprint
-from headway.data.sources import files
+from headway.data.columns import named, replaced
+from headway.data.examples import LABELLED, ROLES, Examples
+from headway.data.names import SPLITS, suggest
+from headway.data.records import ORIGIN
+from headway.data.report import content_keys, describe, example_ids, fingerprint, group_keys
 from headway.data.split import Keys, choose, cut, sample
-from headway.data.streams import Source
 from headway.errors import DataError
+
+EMPTY = ("drop", "keep", "error")
+GROUP = "group"  # while splits are cut
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Examples of one data configuration.
 
-    splits: train, and val and test where there are any, in this order; columns id, text, [pair], label (int32, -1
-        without a label), origin.
-    labels: the class names, in the order of their numbers. fingerprint: SHA-256 of ids, labels and their order.
-    report: counts and repeats as plain JSON, see `report.describe`.
+    splits: train, and val and test where there are any, in this order; columns id, those of the kind of example
+        (classes as int32, -1 without a label), origin.
+    labels: the class names, in the order of their numbers; empty where there are no classes.
+    fingerprint: SHA-256 of ids, gold and label names. report: counts and repeats as plain JSON, see `report.describe`.
     """
 
     splits: dict[str, pa.Table]
@@ -39,9 +41,14 @@ class Prepared:
     report: dict[str, Any]
 
 
-def prepare(data: Mapping[str, Any]) -> Prepared:
+def prepare(data: Mapping[str, Any], examples: Examples = LABELLED) -> Prepared:
     """Run the source that the data configuration names and prepare what it gives. Raises: DataError."""
     source, common = separate(data)
+    return prepare_tables(source_tables(source), examples, **common)
+
+
+def source_tables(source: Mapping[str, Any]) -> Mapping[str, pa.Table]:
+    """What a source gives: split name -> table with `origin`. Raises: DataError if it gives anything else."""
     tables = instantiate(source)
     if not isinstance(tables, Mapping) or not all(isinstance(table, pa.Table) for table in tables.values()):
         raise DataError(
@@ -52,40 +59,42 @@ def prepare(data: Mapping[str, Any]) -> Prepared:
             raise DataError(
                 f"{source['_target_']}: its table {name!r} has no column {ORIGIN!r}, which says where rows are from"
             )
-    return prepare_tables(tables, **common)
+    return tables
 
 
 def separate(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The keys of the source (`_target_` and its arguments) and those that every data configuration has."""
     plain = OmegaConf.to_container(data, resolve=True) if isinstance(data, DictConfig) else data
     assert isinstance(plain, Mapping)
-    known = set(inspect.signature(prepare_tables).parameters)
+    known = {*ROLES, *inspect.signature(prepare_tables).parameters}
     source = {str(key): value for key, value in plain.items() if key not in known}
     return source, {str(key): value for key, value in plain.items() if key in known}
 
 
 def prepare_tables(
     tables: Mapping[str, pa.Table],
+    examples: Examples = LABELLED,
     *,
-    text: str = "text",
-    pair: str | None = None,
-    label: str | None = "label",
     labels: label_map.Labels = None,
     splits: Mapping[str, str | None] | None = None,
+    group: str | None = None,
     val_fraction: float = 0.1,
     test_fraction: float = 0.0,
     split_seed: int = 0,
     stratify: bool = True,
     empty: str = "drop",
     limit: int | Mapping[str, int | None] | None = None,
+    **roles: str | None,
 ) -> Prepared:
-    """Prepare the tables of a source (split name -> columns and `origin`).
+    """Prepare the tables of a source (split name -> columns and `origin`) as this kind of examples.
 
-    text, pair, label: column names; no pair for single texts, no label for text alone.
+    roles: text, pair, label and the other names of `examples.ROLES`: the column that holds each. `pair` is looked for
+        only where it is named; no label for text alone.
     labels: see `labels.order`. splits: see `split.choose`.
     test_fraction, val_fraction: cut from train where the data has no test or val; of what test leaves, for val.
+    group: a column whose equal values are never parted by a cut (a document's questions); equal texts never are.
     split_seed: of the cuts and limits; the run's own seed plays no part. stratify: keep label proportions in cuts.
-    empty: rows whose text, or pair, is null or white space are dropped (and counted), kept as "", or an error.
+    empty: rows that hold nothing where content should be are dropped (and counted), kept, or an error.
     limit: most rows, of each split or by split; a seeded sample.
 
     A val or test split without a single label, as competitions publish them, is left out and reported.
@@ -93,21 +102,31 @@ def prepare_tables(
     """
     if empty not in EMPTY:
         raise DataError(f"data.empty={empty}: unknown; use {', '.join(EMPTY)}")
+    if unknown := set(roles) - set(ROLES):
+        raise DataError(f"data.{min(unknown)}: unknown{suggest(min(unknown), ROLES)}")
     chosen, unused = choose(tables, splits)
-    parts = {s: select(tables[name], text, pair, label, optional_label=s != "train") for s, name in chosen.items()}
-    unlabelled = [split for split, table in parts.items() if label and split != "train" and _unlabelled(table)]
-    counted = {split: without_empty(table, empty) for split, table in parts.items() if split not in unlabelled}
-    parts = {split: table for split, (table, _) in counted.items()}
-    names, parts, left_out = _numbered(parts, label, labels)
+    gold = examples.gold if roles.get(examples.gold or "", "") is not None else None  # data.label=null: text alone
+    parts = {
+        split: _with_group(examples.select(tables[name], roles, needs_gold=split == "train"), tables[name], group)
+        for split, name in chosen.items()
+    }
+    unlabelled = [split for split, table in parts.items() if gold and split != "train" and _lacks(table, gold)]
+    whole = {split: examples.without_empty(table, empty) for split, table in parts.items() if split not in unlabelled}
+    parts = {split: table for split, (table, _) in whole.items()}
+    for split, table in parts.items():
+        if gold:
+            label_map.require(table, gold, split, roles.get(gold) or gold)
+    names, parts, left_out = _numbered(parts, examples, gold, labels)
     for split, table in parts.items():
         if not len(table):
-            gone = f"{counted[split][1]:,} were empty, {left_out[split]:,} left out by data.labels"
+            gone = f"{len(whole[split][1]):,} were empty, {left_out[split]:,} left out by data.labels"
             raise DataError(f"no row of {split} is left: {gone}")
 
-    parts, folded = _identified(parts)
+    parts, folded = _identified(parts, examples)
     for split, fraction in (("test", test_fraction), ("val", val_fraction)):
         if split not in parts and fraction > 0:
-            _cut(parts, folded, split, fraction, split_seed, stratify)
+            classes = parts["train"][gold].to_numpy() if stratify and gold and examples.classes == "one" else None
+            _cut(parts, folded, split, fraction, split_seed, classes)
     for split, table in parts.items():
         most = limit.get(split) if isinstance(limit, Mapping) else limit
         if most is not None and most < len(table):
@@ -115,46 +134,67 @@ def prepare_tables(
             parts[split], folded[split] = table.take(pa.array(rows)), folded[split][rows]
 
     ordered: dict[str, pa.Table] = {split: parts[split] for split in SPLITS if split in parts}
-    report = describe(ordered, folded, names)
-    for split, (_, count) in counted.items():
-        report["splits"][split] |= {"dropped_empty": count, "dropped_label": left_out[split]}
+    ordered = {s: t.drop_columns([GROUP]) if GROUP in t.column_names else t for s, t in ordered.items()}
+    report = describe(ordered, folded, names, examples.gold if examples.classes else None)
+    for split, (_, dropped) in whole.items():
+        report["splits"][split] |= {
+            "dropped_empty": len(dropped),
+            "dropped_empty_examples": dropped[:5],
+            "dropped_label": left_out[split],
+        }
     report |= {
-        "cut": [s for s in ordered if s not in counted],
+        "cut": [s for s in ordered if s not in whole],
         "unused_splits": unused,
         "unlabelled_splits": unlabelled,
     }
-    return Prepared(ordered, names, fingerprint(ordered, names), report)
+    return Prepared(ordered, names, fingerprint(ordered, names, examples.gold), report)
 
 
-def _unlabelled(table: pa.Table) -> bool:
-    return bool(table["label"].null_count == len(table))
+def _with_group(chosen: pa.Table, source: pa.Table, group: str | None) -> pa.Table:
+    return chosen if group is None else chosen.append_column(GROUP, named(source, GROUP, group))
+
+
+def _lacks(table: pa.Table, gold: str) -> bool:
+    return bool(table[gold].null_count == len(table))
 
 
 def _numbered(
-    parts: Mapping[str, pa.Table], label: str | None, labels: label_map.Labels
+    parts: Mapping[str, pa.Table], examples: Examples, gold: str | None, labels: label_map.Labels
 ) -> tuple[list[str], dict[str, pa.Table], dict[str, int]]:
-    """Class names, the tables with labels as numbers, and how many rows of each the label map left out."""
-    if label is None:
-        plain = {split: replaced(t, "label", pa.array(np.full(len(t), -1, np.int32))) for split, t in parts.items()}
-        return [], plain, dict.fromkeys(parts, 0)
-    for split, table in parts.items():
-        label_map.require(table, split, label)
-    names, index = label_map.order(parts["train"]["label"], labels)
-    out, left_out = {}, {}
-    for split, table in parts.items():
-        numbers = label_map.numbered(table, index, split, given=labels is not None)
-        kept = pc.greater_equal(numbers, 0)
-        out[split] = replaced(table, "label", numbers).filter(kept)
-        left_out[split] = len(table) - len(out[split])
-    return names, out, left_out
+    """Class names, the tables with classes as numbers, and how many rows of each the label map left out."""
+    nothing = dict.fromkeys(parts, 0)
+    if gold is None:
+        absent = {split: _unlabelled(table, examples) for split, table in parts.items()}
+        return [], absent, nothing
+    if examples.classes is None:
+        return [], dict(parts), nothing
+    names, index = label_map.order(parts["train"][gold], labels)
+    out = {split: numbered(table, examples, index, split, given=labels is not None) for split, table in parts.items()}
+    if examples.classes == "one":
+        out = {split: table.filter(pc.greater_equal(table[gold], 0)) for split, table in out.items()}
+    return names, out, {split: len(parts[split]) - len(out[split]) for split in parts}
 
 
-def _identified(parts: Mapping[str, pa.Table]) -> tuple[dict[str, pa.Table], dict[str, Keys]]:
-    """The tables with `id` in front, and the folded content keys of each.
+def numbered(table: pa.Table, examples: Examples, index: Mapping[str, int], split: str, *, given: bool) -> pa.Table:
+    """The table with classes as numbers; one class a row is -1 where there is none."""
+    gold = examples.gold
+    assert gold is not None
+    numbers = label_map.numbered(table, gold, index, split, given=given)
+    return replaced(table, gold, pc.fill_null(numbers, -1) if examples.classes == "one" else numbers)
+
+
+def _unlabelled(table: pa.Table, examples: Examples) -> pa.Table:
+    if examples.gold is None or examples.classes != "one":
+        return table
+    return replaced(table, examples.gold, pa.array(np.full(len(table), -1, np.int32)))
+
+
+def _identified(parts: Mapping[str, pa.Table], examples: Examples) -> tuple[dict[str, pa.Table], dict[str, Keys]]:
+    """The tables with `id` in front, and the keys by which rows of each belong together.
 
     Ids are given before anything is cut or limited: they do not change with the split seed.
     """
-    keys = {split: content_keys(table) for split, table in parts.items()}
+    keys = {split: content_keys(table, examples.present(table)) for split, table in parts.items()}
     ids = example_ids(np.concatenate([exact for exact, _ in keys.values()]))
     tables, start = {}, 0
     for split, table in parts.items():
@@ -164,12 +204,17 @@ def _identified(parts: Mapping[str, pa.Table]) -> tuple[dict[str, pa.Table], dic
 
 
 def _cut(
-    parts: dict[str, pa.Table], folded: dict[str, Keys], split: str, fraction: float, seed: int, stratify: bool
+    parts: dict[str, pa.Table],
+    folded: dict[str, Keys],
+    split: str,
+    fraction: float,
+    seed: int,
+    classes: npt.NDArray[Any] | None,
 ) -> None:
-    """Move `fraction` of train into a new `split`, in both mappings."""
+    """Move `fraction` of train into a new `split`, in both mappings; `classes` keep their proportions."""
     train, keys = parts["train"], folded["train"]
-    classes = train["label"].to_numpy() if stratify else np.zeros(len(train), np.int32)
-    held = cut(keys, classes, fraction, seed, split)
+    together = group_keys(train[GROUP]) if GROUP in train.column_names else keys
+    held = cut(together, np.zeros(len(train), np.int32) if classes is None else classes, fraction, seed, split)
     if not held.any():
         raise DataError(
             f"data.{split}_fraction={fraction}: holds out none of {len(train):,} rows (repeated texts stay together); "
@@ -177,46 +222,3 @@ def _cut(
         )
     parts[split], folded[split] = train.filter(pa.array(held)), keys[held]
     parts["train"], folded["train"] = train.filter(pa.array(~held)), keys[~held]
-
-
-def read_texts(
-    source: str | Path | Sequence[str | tuple[str, str]], data: Mapping[str, Any], labels: Sequence[str] | None = None
-) -> pa.Table:
-    """Texts to predict: a file (or anything `files.read` takes), or a list of texts or of pairs.
-
-    A file is read with the column names, delimiter, quoting and encoding of the data configuration; where it has
-    one column only, that is the text. Nothing is dropped. labels: the class names of the run; with them, labels in
-    the file become numbers. Returns columns id, text, [pair], label (int32, -1 where there is none), origin.
-    Raises: DataError.
-    """
-    settings, common = separate(data)
-    text, pair, label = common.get("text", "text"), common.get("pair"), common.get("label") if labels else None
-    if isinstance(source, str | Path):
-        table = _read_file(source, settings)
-        found = [name for name in table.column_names if name != ORIGIN]
-        if text not in found and len(found) == 1 and pair is None:
-            text = found[0]
-    else:
-        text, pair, label = "text", None if all(isinstance(item, str) for item in source) else "pair", None
-        rows = [(item, "") if isinstance(item, str) else item for item in source]
-        columns = {name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(("text", "pair"))}
-        table = with_origin(pa.table(columns), [f"text {i}" for i in range(1, len(rows) + 1)])
-    table, _ = without_empty(select(table, text, pair, label, optional_label=True), "keep")
-    numbers = pa.nulls(len(table), pa.int32())
-    if labels:
-        given = common.get("labels")
-        _, index = label_map.order(table["label"], given if isinstance(given, Mapping) else labels)
-        numbers = label_map.numbered(table, index, "this file", given=True)
-    table = replaced(table, "label", pc.fill_null(numbers, -1))
-    return table.add_column(0, "id", example_ids(content_keys(table)[0]))
-
-
-def _read_file(source: str | Path, settings: Mapping[str, Any]) -> pa.Table:
-    """All splits of a file under each other, read as the training data was where that was files too."""
-    options: dict[str, Any] = {}
-    if str(settings.get("_target_", "")).endswith("files.read"):
-        names = ("delimiter", "quoting", "columns", "encoding", "max_bytes", "max_record_bytes")
-        options = {name: settings[name] for name in names if name in settings}
-        if format_of(Source(Path(source))) is None:
-            options["format"] = settings.get("format")
-    return joined(list(files.read(source, **options).values()))

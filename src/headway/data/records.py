@@ -90,7 +90,7 @@ def with_origin(table: pa.Table, origins: list[str]) -> pa.Table:
     return pa.table({**columns, ORIGIN: pa.array(origins, pa.string())})
 
 
-def _chunked(lines: Lines, records: Iterator[Any]) -> Iterator[tuple[list[str], list[Any]]]:
+def chunked(lines: Lines, records: Iterator[Any]) -> Iterator[tuple[list[str], list[Any]]]:
     """Groups of (origins, records), bounded in rows and in bytes. `records` reads from `lines` as it goes."""
     origins: list[str] = []
     rows: list[Any] = []
@@ -109,10 +109,10 @@ def _text(lines: Lines) -> Iterator[pa.Table]:
     def records() -> Iterator[str]:
         lines.begin()
         for line in lines:
-            yield _unended(line)
+            yield unended(line)
             lines.begin()
 
-    for origins, rows in _chunked(lines, records()):
+    for origins, rows in chunked(lines, records()):
         yield with_origin(pa.table({"text": pa.array(rows, pa.string())}), origins)
 
 
@@ -142,14 +142,14 @@ def _separated(lines: Lines, kind: str, how: Reading) -> Iterator[pa.Table]:
                 yield [""]
             lines.begin()
 
-    for origins, chunk in _chunked(lines, records()):
+    for origins, chunk in chunked(lines, records()):
         columns = [pa.array(column, pa.string()) for column in zip(*chunk, strict=True)]
         yield with_origin(pa.table(dict(zip(header, columns, strict=True))), origins)
 
 
 def _unquoted(lines: Lines, delimiter: str) -> Iterator[list[str]]:
     for line in lines:
-        yield _unended(line).split(delimiter)
+        yield unended(line).split(delimiter)
 
 
 def _quoted(lines: Lines, delimiter: str, cap: int) -> Iterator[list[str]]:
@@ -177,7 +177,7 @@ def _ragged(lines: Lines, header: list[str], row: list[str], delimiter: str, quo
 
 
 def _jsonl(lines: Lines) -> Iterator[pa.Table]:
-    for origins, rows in _chunked(lines, _objects(lines)):
+    for origins, rows in chunked(lines, _objects(lines)):
         names = dict.fromkeys(name for row in rows for name in row)
         yield with_origin(pa.table({name: _column([row.get(name) for row in rows]) for name in names}), origins)
 
@@ -262,5 +262,5 @@ def joined(parts: list[pa.Table]) -> pa.Table:
         return pa.concat_tables(parts, promote_options="permissive")
 
 
-def _unended(line: str) -> str:
+def unended(line: str) -> str:
     return line.removesuffix("\n").removesuffix("\r")

