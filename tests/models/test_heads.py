@@ -26,6 +26,8 @@ HIDDEN = SimpleNamespace(last_hidden_state=STATES, pooler_output=torch.full((2, 
         ("last", LEFT, [[9, 10, 11], [21, 22, 23]]),
         ("mean", RIGHT, [[4.5, 5.5, 6.5], [13.5, 14.5, 15.5]]),
         ("mean", LEFT, [[9, 10, 11], [18, 19, 20]]),
+        ("max", RIGHT, [[9, 10, 11], [15, 16, 17]]),
+        ("max", LEFT, [[9, 10, 11], [21, 22, 23]]),
         ("pooler", RIGHT, [[7, 7, 7], [7, 7, 7]]),
     ],
 )
@@ -38,7 +40,7 @@ def test_auto_is_first_token_for_encoders_and_last_for_decoders(tiny_bert: Path,
     assert resolve_pooling("auto", bert) == "cls"
     assert resolve_pooling("auto", gpt) == "last"
     for pooling, backbone, words in (
-        ("max", bert, "choose one of auto, cls, pooler, mean, last"),
+        ("sum", bert, "choose one of auto, cls, pooler, mean, max, last"),
         ("pooler", gpt, "no pooler"),
         ("cls", gpt, "has seen nothing"),
     ):

@@ -1,25 +1,25 @@
 """Heads: what stands between a backbone's hidden states and a task's logits. B batch, T tokens, D width, C classes."""
 
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 
 from headway.errors import ModelError
-from headway.models.pretrained import Backbone
 
-Pooling = Literal["cls", "pooler", "mean", "last"]
+Pooling = Literal["cls", "pooler", "mean", "max", "last"]
 
 
 class SequenceClassifier(nn.Module):
-    """Backbone, pooling, dropout, linear layer.
+    """Backbone, pooling, what the backbone puts after it, dropout, linear layer.
 
     cls: the first token's state (Devlin et al. 2019, section 4.1, without the tanh layer). pooler: the model's own
-    pretrained pooler. mean: average over real tokens (Reimers & Gurevych 2019, section 3). last: the last real token
-    (Radford et al. 2018, section 3.2), the right choice for decoders.
+    pretrained pooler. mean: average over real tokens (Reimers & Gurevych 2019, section 3). max: the largest value over
+    real tokens, for each unit (Conneau et al. 2017, section 3.2). last: the last real token (Radford et al. 2018,
+    section 3.2), the right choice for decoders.
     """
 
-    def __init__(self, backbone: Backbone, classes: int, pooling: str = "auto", dropout: float = 0.1) -> None:
+    def __init__(self, backbone: Any, classes: int, pooling: str = "auto", dropout: float = 0.1) -> None:
         super().__init__()
         self.backbone = backbone
         self.pooling = resolve_pooling(pooling, backbone)
@@ -31,7 +31,8 @@ class SequenceClassifier(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """[B,T] -> logits [B,C]."""
         hidden = self.backbone(input_ids, attention_mask, token_type_ids)
-        return self.output(self.dropout(pool(hidden, attention_mask, self.pooling)))
+        pooled = self.backbone.after_pooling(pool(hidden, attention_mask, self.pooling))
+        return self.output(self.dropout(pooled))
 
 
 def pool(hidden: object, attention_mask: Tensor, pooling: Pooling) -> Tensor:
@@ -45,14 +46,19 @@ def pool(hidden: object, attention_mask: Tensor, pooling: Pooling) -> Tensor:
             position = position.flip(0)
         chosen = (attention_mask * position).argmax(dim=1)
         return states[torch.arange(len(states), device=states.device), chosen]
+    if pooling == "max":
+        return states.masked_fill(attention_mask.unsqueeze(-1) == 0, -torch.inf).amax(1)
     mask = attention_mask.unsqueeze(-1).to(states.dtype)
     return (states * mask).sum(1) / mask.sum(1)
 
 
-def resolve_pooling(pooling: str, backbone: Backbone) -> Pooling:
-    """auto: last for decoders, cls for encoders. Raises: ModelError for what the backbone does not offer."""
+def resolve_pooling(pooling: str, backbone: Any) -> Pooling:
+    """auto: what the backbone says, else last for decoders and cls for encoders.
+
+    Raises: ModelError for what the backbone does not offer.
+    """
     if pooling == "auto":
-        return "last" if backbone.causal else "cls"
+        return cast(Pooling, getattr(backbone, "pooling", "last" if backbone.causal else "cls"))
     if pooling not in get_args(Pooling):
         raise ModelError(f"model.pooling={pooling}: choose one of auto, {', '.join(get_args(Pooling))}")
     if pooling == "pooler" and not backbone.pooler:
@@ -60,3 +66,21 @@ def resolve_pooling(pooling: str, backbone: Backbone) -> Pooling:
     if pooling == "cls" and backbone.causal:
         raise ModelError("model.pooling=cls: the first token of a decoder has seen nothing; use last or mean")
     return cast(Pooling, pooling)
+
+
+class TokenClassifier(nn.Module):
+    """Backbone, dropout, one linear layer for every token. (Devlin et al. 2019, sections 4.2 and 5.3)"""
+
+    def __init__(self, backbone: Any, classes: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        if not isinstance(backbone.after_pooling, nn.Identity):
+            raise ModelError("model: knows texts but not their single tokens, which this task needs; try model=bilstm")
+        self.backbone = backbone
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(backbone.width, classes)
+        nn.init.normal_(self.output.weight, std=0.02)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """[B,T] -> logits [B,T,C]."""
+        return self.output(self.dropout(self.backbone(input_ids, attention_mask, token_type_ids).last_hidden_state))
