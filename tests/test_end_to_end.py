@@ -89,7 +89,7 @@ def test_eval_of_a_file_with_labels_and_without(tmp_path: Path, capsys: pytest.C
     assert result["metrics"]["accuracy"] == pytest.approx(2 / 3)
     labelled.write_text("text\ngood 500\n")
     assert main(["eval", "last", "--file", str(labelled)]) == 2
-    assert "without a label" in capsys.readouterr().err
+    assert "lack their label" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("run")

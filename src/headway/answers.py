@@ -42,15 +42,30 @@ def confusion_view(confusion: Mapping[str, Any]) -> Table:
 
 
 def predictions_view(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """One line per text: what was predicted, how sure, and the beginning of the text."""
+    """One line per example: what was predicted, how sure, and the beginning of what it was predicted for."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     for name in ("prediction", "confidence", "text"):
         table.add_column(name, justify="right" if name == "confidence" else "left", no_wrap=True)
     for row in rows:
-        text = f"{row['text']} | {row['pair']}" if row.get("pair") else row["text"]
-        sure = Text(f"{row['confidence']:.4f}" if "confidence" in row else "")
-        table.add_row(Text(safe(row["prediction"], 40), style="bold"), sure, Text(safe(text, SHOWN), style="dim"))
+        confidence = row.get("confidence")  # tagged words have one each: too many for a line
+        sure = Text(f"{confidence:.4f}" if isinstance(confidence, float) else "")
+        table.add_row(Text(safe(_answer(row), 80), style="bold"), sure, Text(safe(_asked(row), SHOWN), style="dim"))
     return table
+
+
+def _answer(row: Mapping[str, Any]) -> str:
+    answer = row["prediction"]
+    if isinstance(answer, list) and "tokens" in row:
+        tagged = zip(row["tokens"], answer, strict=True)
+        return " ".join(f"{token}[{tag}]" for token, tag in tagged if tag != "O") or "(nothing)"
+    if isinstance(answer, list):
+        return ", ".join(map(str, answer)) or "(none)"
+    return f"{answer:.4f}" if isinstance(answer, float) else answer or "(no answer)"
+
+
+def _asked(row: Mapping[str, Any]) -> str:
+    parts = (row.get(name) for name in ("text", "pair", "question", "context"))
+    return " | ".join(part for part in parts if part) or " ".join(row.get("tokens") or ())
 
 
 def _table() -> Table:

@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 
 RUN_HELP = "a run's id, a unique beginning of it, its name, a path, `last`, or `best:METRIC` (best:val/accuracy)"
 TRUST_HELP = "run the Python code that came with a model"
+# of generated text, by the names of `tasks.decoding.Decoding`: type and meaning
+DECODING: dict[str, tuple[Callable[[str], Any], str]] = {
+    "max_new_tokens": (int, "most tokens to generate"),
+    "temperature": (float, "sample, with logits divided by this; 0 is greedy"),
+    "top_k": (int, "sample from this many likeliest tokens"),
+    "top_p": (float, "sample from the likeliest tokens that together have this probability"),
+    "beams": (int, "search with this many beams"),
+    "repetition_penalty": (float, "above 1: less likely again what stands there already"),
+    "seed": (int, "of sampling"),
+}
 DESCRIPTION = "Trains language models, records every run, and says which difference is real."
 EXAMPLES = """\
 examples:
@@ -100,8 +110,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "texts", nargs="+", metavar="TEXT|FILE|-", help="texts, or one file (csv tsv jsonl parquet txt), or -"
     )
-    sub.add_argument("--pair", help="second text of a text pair")
+    sub.add_argument("--pair", help="second text of a text pair; the text to find an answer in")
     sub.add_argument("--checkpoint", default="best", choices=("best", "last"))
+    for name, (kind, text) in DECODING.items():
+        sub.add_argument(f"--{name.replace('_', '-')}", type=kind, help=f"{text} (generating runs)")
     sub = command("runs", runs_command, "list runs, newest first")
     sub.add_argument("--project", help="only this project")
     sub.add_argument("--limit", type=int, default=20, help="at most this many; 0 for all (default: 20)")
@@ -218,10 +230,20 @@ def eval_command(options: argparse.Namespace) -> int:
 
 def predict_command(options: argparse.Namespace) -> int:
     run = find(options)
-    from headway.training.evaluate import predict
-    from headway.training.inputs import texts_to_predict
+    from headway.training.evaluate import open_trained, predict, respond
+    from headway.training.inputs import examples_to_predict
 
-    rows = predict(run, texts_to_predict(options.texts, options.pair, run), options.checkpoint)
+    trained = open_trained(run, options.checkpoint)
+    table = examples_to_predict(options.texts, options.pair, run, trained.task.examples)
+    if hasattr(trained.task, "respond"):
+        for row, pieces in respond(trained, table, {name: getattr(options, name) for name in DECODING}):
+            if options.json:
+                line = {**row, "prediction": "".join(pieces), "run": run.id, "step": trained.step}
+                sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+            else:
+                stream_text(pieces)
+        return 0
+    rows = predict(trained, table, run)
     if options.json:
         for row in rows:
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -230,6 +252,16 @@ def predict_command(options: argparse.Namespace) -> int:
 
         print_rich([predictions_view(rows)])
     return 0
+
+
+def stream_text(pieces: Iterable[str]) -> None:
+    """Write generated text as it comes; characters that would command the terminal are left out."""
+    from headway.formats import safe
+
+    for piece in pieces:
+        sys.stdout.write("\n".join(safe(line) for line in piece.split("\n")))
+        sys.stdout.flush()
+    sys.stdout.write("\n")
 
 
 def runs_command(options: argparse.Namespace) -> int:

@@ -8,63 +8,143 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
 from pathlib import Path
 
-STEPS_PER_EPOCH, EPOCHS = 12, 2
-CASES = [
-    {
-        "bucket": bucket,
-        "dropout": dropout,
-        "workers": workers,
-        "accumulate": accumulate,
-        "val_every": val,
-        "checkpoint_every": 3,
+STEPS = 24  # of 8 items: two epochs of the classification data
+AXES = {
+    "bucket": (True, False),
+    "dropout": (0.0, 0.2),
+    "workers": (0, 2),
+    "accumulate": (1, 2),
+    "val_every": (3, 5),
+}
+WORDS = ["good", "great", "fine", "bad", "awful", "poor", "film", "story", "plot", "acting"]
+BYTES = {"_target_": "headway.tokenizers.trained.Trained", "kind": "byte"}
+FILES = {"_target_": "headway.data.sources.files.read"}
+
+
+def scratch(architecture: str) -> dict:
+    return {
+        "_target_": "headway.models.scratch.Scratch",
+        **{"architecture": architecture, "layers": 2, "width": 16, "heads": 2, "max_positions": 256},
     }
-    for bucket, dropout, workers, accumulate, val in itertools.product(
-        (True, False), (0.0, 0.2), (0, 2), (1, 2), (3, 5)
-    )
-]
-
-CONFIG = """
-project: harness
-name: null
-tags: []
-notes: null
-seed: {seed}
-runs_dir: runs
-batch: {{size: 8, accumulate: {accumulate}, eval_size: 16, bucket: {bucket}, workers: {workers}}}
-task: {{_target_: headway.tasks.classification.Classification, max_length: 24, dropout: {dropout}}}
-data: {{_target_: headway.data.sources.files.read, path: "{data}", val_fraction: 0.2, test_fraction: 0.0}}
-model: {{_target_: headway.models.pretrained.Pretrained, path: "{model}", dropout: {dropout}}}
-optimizer: {{_target_: torch.optim.AdamW, lr: 1.0e-3, weight_decay: 0.01, fused: true}}
-scheduler: {{_target_: headway.training.schedules.linear, warmup: 0.1}}
-trainer: {{max_epochs: {epochs}, max_steps: null, val_every: {val_every}, checkpoint_every: {checkpoint_every}, keep: 2,
-  gradient_clip_val: 1.0, precision: 32-true, accelerator: cpu, devices: 1, num_nodes: 1, threads: 1, monitor: null,
-  monitor_mode: null, patience: null, log_every: 1, max_restarts: 0, test: false, deterministic: true}}
-tracker: {{_target_: null}}
-"""
 
 
-def write_data(path: Path) -> None:
-    words = ["good", "great", "fine", "bad", "awful", "poor"]
+def task_cases(model: str, folder: Path) -> dict[str, dict]:
+    """Each task with data and a network of its own: the parts of a config that differ."""
+    bert = {"_target_": "headway.models.pretrained.Pretrained", "path": model}
+    path = {kind: str(folder / kind) for kind in ("texts.csv", "tags.conll", "squad.json", "plain.txt", "chat.jsonl")}
+
+    def task(module: str, name: str, **settings: object) -> dict:
+        return {"_target_": f"headway.tasks.{module}.{name}", **settings}
+
+    texts = {**FILES, "path": path["texts.csv"]}
+    prose = {"_target_": "headway.data.sources.documents.read", "path": path["plain.txt"], "unit": "line"}
+    return {
+        "classification": {
+            "task": task("classification", "Classification", max_length=24), "data": texts, "model": bert,
+        },
+        "regression": {
+            "task": task("regression", "Regression", max_length=24), "data": {**texts, "label": "score"}, "model": bert,
+        },
+        "multilabel": {
+            "task": task("multilabel", "MultiLabel", max_length=24),
+            "data": {**texts, "label": "labels"}, "model": bert,
+        },
+        "tagging": {
+            "task": task("tagging", "Tagging", max_length=16, stride=4),
+            "data": {"_target_": "headway.data.sources.conll.read", "path": path["tags.conll"]},
+            "model": {"_target_": "headway.models.recurrent.Recurrent", "bidirectional": True, "width": 16},
+            "tokenizer": {"_target_": "headway.tokenizers.trained.Trained", "kind": "wordpiece", "vocab_size": 200},
+        },
+        "question_answering": {
+            "task": task("question_answering", "QuestionAnswering", max_length=32, stride=8),
+            "data": {"_target_": "headway.data.sources.squad.read", "path": path["squad.json"]},
+            "model": bert,
+        },
+        "language_modelling": {
+            "task": task("language_modelling", "LanguageModelling", max_length=32),
+            "data": prose, "model": scratch("gpt2"), "tokenizer": BYTES,
+        },
+        "masked_lm": {
+            "task": task("masked_lm", "MaskedLanguageModelling", max_length=32, next_sentence=True, whole_words=True),
+            "data": prose, "model": bert,
+        },
+        "dialogue": {
+            "task": task("dialogue", "Dialogue", max_length=128, max_new_tokens=4),
+            "data": {**FILES, "path": path["chat.jsonl"]}, "model": scratch("llama"), "tokenizer": BYTES,
+        },
+        "seq2seq": {
+            "task": task("seq2seq", "SequenceToSequence", max_new_tokens=4),
+            "data": {**texts, "target": "reply"},
+            "model": {"_target_": "headway.models.seq2seq.GruAttention", "width": 16, "embedding": 16},
+            "tokenizer": BYTES,
+        },
+        "lora": {
+            "task": task("classification", "Classification", max_length=24), "data": texts, "model": bert,
+            "adapter": {"_target_": "headway.models.adapters.Lora", "r": 2},
+        },
+    }  # fmt: skip
+
+
+def config(parts: dict, axes: dict) -> str:
+    """The frozen config of one case."""
+    import yaml
+
+    dropout = {} if "lora" in str(parts.get("adapter")).lower() else {"dropout": axes["dropout"]}
+    node = {
+        **{"project": "harness", "name": None, "tags": [], "notes": None, "seed": 1, "runs_dir": "runs"},
+        **parts,
+        "data": {**parts["data"], "val_fraction": 0.2, "test_fraction": 0.0, "stratify": False},
+        "model": {**parts["model"], **dropout},
+        "batch": {"size": 8, "eval_size": 16, **{name: axes[name] for name in ("accumulate", "bucket", "workers")}},
+        "optimizer": {"_target_": "torch.optim.AdamW", "lr": 1e-3, "weight_decay": 0.01, "fused": True},
+        "scheduler": {"_target_": "headway.training.schedules.linear", "warmup": 0.1},
+        "trainer": {
+            **{"max_epochs": None, "max_steps": STEPS, "val_every": axes["val_every"], "checkpoint_every": 3},
+            **{"keep": 2, "gradient_clip_val": 1.0, "precision": "32-true", "accelerator": "cpu", "devices": 1},
+            **{"num_nodes": 1, "threads": 1, "monitor": None, "monitor_mode": None, "patience": None, "log_every": 1},
+            **{"max_restarts": 0, "test": False, "deterministic": True},
+        },
+        "tracker": {"_target_": None},
+    }
+    return yaml.safe_dump(node, sort_keys=False)
+
+
+def write_data(folder: Path) -> None:
+    """120 examples of every kind, of unlike lengths."""
     draw = random.Random(0)
-    with path.open("w") as file:
-        file.write("text,label\n")
-        for i in range(STEPS_PER_EPOCH * 8 * 5 // 4):
-            picked = draw.choices(words[:3] if i % 2 else words[3:], k=draw.randint(2, 18))
-            file.write(f"{' '.join(picked)} {i},{'pos' if i % 2 else 'neg'}\n")
+    picked = [draw.choices(WORDS, k=draw.randint(2, 18)) for _ in range(120)]
+    with (folder / "texts.csv").open("w") as file:
+        file.write("text,label,score,labels,reply\n")
+        for i, words in enumerate(picked):
+            label = ("pos", "neg")[i % 2]
+            file.write(f"{' '.join(words)} {i},{label},{len(words) / 4},{words[0]};{words[1]},{words[-1]} {label}\n")
+    with (folder / "tags.conll").open("w") as file:
+        for words in picked:
+            file.write("".join(f"{word} {'B-thing' if word > 'm' else 'O'}\n" for word in words) + "\n")
+    asked = []
+    for i, words in enumerate(picked):
+        context = " ".join(words)
+        answers = [{"text": words[-1], "answer_start": len(context) - len(words[-1])}] if i % 3 else []
+        question = {"id": str(i), "question": f"what {i}", "answers": answers, "is_impossible": not answers}
+        asked.append({"context": context, "qas": [question]})
+    (folder / "squad.json").write_text(json.dumps({"version": "v2.0", "data": [{"title": "t", "paragraphs": asked}]}))
+    prose = (". ".join(" ".join(words[at : at + 4]) for at in range(0, len(words), 4)) for words in picked)
+    (folder / "plain.txt").write_text("".join(f"{line}. {i}.\n" for i, line in enumerate(prose)))
+    turns = ((" ".join(words[:-1]), words[-1]) for words in picked)
+    chats = ([{"role": "user", "content": a}, {"role": "assistant", "content": b}] for a, b in turns)
+    (folder / "chat.jsonl").write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in chats))
 
 
-def make_run(folder: Path, case: dict, data: Path, model: str) -> Path:
+def make_run(folder: Path, text: str) -> Path:
     from headway.config.freeze import config_hash
     from headway.store.writer import create_run
 
-    text = CONFIG.format(
-        seed=1, data=data, model=model, epochs=EPOCHS, **{**case, "bucket": str(case["bucket"]).lower()}
-    )
     return create_run(
         folder, project="harness", name=None, tags=[], notes=None, config_yaml=text, config_hash=config_hash(text),
         overrides=[], command=[], seed=1,
@@ -167,31 +247,32 @@ def main(folder: Path, model: str, kills: int, seed: int) -> None:
     torch.set_num_threads(1)
     os.environ["HEADWAY_CACHE"] = str(folder / "cache")
     draw = random.Random(seed)
-    data = folder / "data.csv"
-    write_data(data)
-    references: dict[str, dict] = {}
-    attempts, done, failures = 0, 0, []
-    cases = draw.sample(CASES, len(CASES))
-    while done < kills:
-        case = cases[attempts % len(cases)]
-        key = json.dumps(case)
-        if key not in references:
-            reference = make_run(folder / "runs", case, data, model)
-            _, status = os.waitpid(attempt(reference), 0)
-            if os.waitstatus_to_exitcode(status) != 0:
-                raise RuntimeError(f"the uninterrupted run failed: {(reference / 'traceback.txt').read_text()}")
-            references[key] = outcome(reference)
-        run = make_run(folder / "runs", case, data, model)
-        done += kill_and_resume(run, draw.randint(1, 3), draw)
+    write_data(folder)
+    parts = task_cases(model, folder)
+    combinations = [dict(zip(AXES, values, strict=True)) for values in itertools.product(*AXES.values())]
+    # every task in turn, each time under other circumstances; classification under all of them in the long run
+    cases = [(task, axes) for axes in draw.sample(combinations, len(combinations)) for task in parts]
+    attempts, done, failures, tasks = 0, 0, [], dict.fromkeys(parts, 0)
+    while done < kills or attempts < len(parts):
+        task, axes = cases[attempts % len(cases)]
+        text = config(parts[task], axes)
+        reference = make_run(folder / "runs", text)
+        _, status = os.waitpid(attempt(reference), 0)
+        if os.waitstatus_to_exitcode(status) != 0:
+            raise RuntimeError(f"the uninterrupted run failed: {(reference / 'traceback.txt').read_text()}")
+        run = make_run(folder / "runs", text)
+        killed = kill_and_resume(run, draw.randint(1, 3), draw)
+        done += killed
+        tasks[task] += killed
         attempts += 1
-        expected, found = references[key], outcome(run)
+        expected, found = outcome(reference), outcome(run)
         differing = [name for name in expected if expected[name] != found[name]]
-        if differing:
-            failures.append({"case": case, "differs": differing, "run": str(run)})
-        if attempts == len(cases):  # fresh references cost memory; the next round makes them again
-            references.clear()
-    steps = references and next(iter(references.values()))["step"]
-    print(json.dumps({"runs": attempts, "kills": done, "failures": failures, "steps": steps}))
+        if differing or found["step"] != STEPS:
+            failures.append({"task": task, "axes": axes, "differs": differing, "run": str(run)})
+        if not differing:
+            shutil.rmtree(run)
+            shutil.rmtree(reference)
+    print(json.dumps({"runs": attempts, "kills": done, "failures": failures, "tasks": tasks}))
 
 
 if __name__ == "__main__":

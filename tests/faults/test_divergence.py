@@ -107,13 +107,13 @@ def test_a_metric_that_is_nan_is_stored_and_never_the_best(
     training_run: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = iter([math.nan, 0.5, math.nan, 0.25])
-    results = Classification.results
+    measure = Classification.measure
 
     def changed(self: Classification, *arguments: Any) -> tuple[dict[str, float], dict[str, Any]]:
-        values, details = results(self, *arguments)
+        values, details = measure(self, *arguments)
         return {**values, "accuracy": next(measured)}, details
 
-    monkeypatch.setattr(Classification, "results", changed)
+    monkeypatch.setattr(Classification, "measure", changed)
     run = training_run({"train": 32, "val": 5}, {"trainer.max_epochs": 4, "trainer.keep": 4})
     assert train(run) == 0, (run / "traceback.txt").read_text()
     rows = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
@@ -127,7 +127,7 @@ def test_a_metric_that_is_nan_is_stored_and_never_the_best(
 
 
 def test_if_every_metric_is_nan_there_is_no_best(training_run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Classification, "results", lambda *_: ({"accuracy": math.nan}, {}))
+    monkeypatch.setattr(Classification, "measure", lambda *_: ({"accuracy": math.nan}, {}))
     run = training_run({"train": 32, "val": 5, "test": 5}, {"trainer.max_epochs": 2})
     assert train(run) == 0, (run / "traceback.txt").read_text()
     assert checkpoint.pointed(run / "checkpoints", "best") is None

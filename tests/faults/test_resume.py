@@ -19,7 +19,8 @@ def run_harness(folder: Path, model: Path, kills: int, seed: int) -> dict:
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-3000:]
     found = json.loads(result.stdout.splitlines()[-1])
-    print(f"\nkill and resume: {found['runs']} runs, {found['kills']} kills, {len(found['failures'])} failures")
+    said = f"{found['runs']} runs, {found['kills']} kills, {len(found['failures'])} failures; {found['tasks']}"
+    print(f"\nkill and resume: {said}")
     return found
 
 

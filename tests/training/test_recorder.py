@@ -170,7 +170,7 @@ def test_a_finished_run_holds_what_it_should(training_run: TrainingRun) -> None:
     assert [row["step"] for row in rows if "train/loss" in row] == list(range(1, 13))
     assert [row["step"] for row in rows if "val/loss" in row] == [4, 8, 12]
     assert [row["step"] for row in rows if "test/loss" in row] == [12]
-    measured = {"accuracy", "f1_macro", "f1_micro", "loss", "precision_macro", "recall_macro"}
+    measured = {"loss", *Classification.measures}
     assert {key for row in rows for key in row if key.startswith("val/")} == {f"val/{name}" for name in measured}
     assert all(row["perf/tokens_per_s"] > 0 for row in rows if "train/loss" in row)
     assert [row["epoch"] for row in rows if "val/loss" in row] == [1.0, 2.0, 3.0]
@@ -200,13 +200,13 @@ def test_early_stopping_ends_the_run_and_tests_the_best(
     training_run: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = iter([0.5, 0.75, 0.75, 0.25, 0.0])
-    results = Classification.results
+    measure = Classification.measure
 
     def changed(self: Classification, *arguments: Any) -> tuple[dict[str, float], dict[str, Any]]:
-        values, details = results(self, *arguments)
+        values, details = measure(self, *arguments)
         return {**values, "accuracy": next(measured)}, details
 
-    monkeypatch.setattr(Classification, "results", changed)
+    monkeypatch.setattr(Classification, "measure", changed)
     run = training_run(SPLITS, {"trainer.max_epochs": 20, "trainer.patience": 2})
     assert train(run) == 0, (run / "traceback.txt").read_text()
     rows = list(Run.open(run).rows())

@@ -18,7 +18,7 @@ from headway.store.rows import History, read_summary
 HEARTBEAT_LIMIT = 60.0  # seconds without a heartbeat after which a run on another machine counts as crashed
 
 _SMALLER_IS_BETTER = re.compile(
-    r"loss|perplexity|ppl|error|nll|entropy|mse|mae|wer|cer|ece|brier|grad_norm", re.IGNORECASE
+    r"loss|perplexity|ppl|bits_per|hamming|error|nll|entropy|mse|mae|wer|cer|ece|brier|grad_norm", re.IGNORECASE
 )
 _SHAPE: dict[str, type | tuple[type, ...]] = {  # what readers lean on; a foreign run.json may hold anything
     "id": str,

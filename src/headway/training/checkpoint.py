@@ -44,6 +44,12 @@ def save(folder: Path, state: dict[str, Any]) -> Path:
     Raises: CheckpointError where it cannot be written; what stood there before is as it was.
     """
     path = folder / f"step-{state['step']:06d}.ckpt"
+    write(path, state, {"step": state["step"]})
+    return path
+
+
+def write(path: Path, state: dict[str, Any], facts: dict[str, int] | None = None) -> None:
+    """Write `state` as `path`, and its sum with `facts` as a manifest beside it. Raises: as `save`."""
     manifest = path.with_suffix(".json")
     try:
         with replacing(path) as file:
@@ -52,14 +58,13 @@ def save(folder: Path, state: dict[str, Any]) -> Path:
             file.flush()  # a full disk shows by now, while an older file of this step still has its sum
             manifest.unlink(missing_ok=True)
         sums = {"sha256": hashing.sha256.hexdigest(), "bytes": hashing.size}
-        write_json(manifest, {"file": path.name, **sums, "step": state["step"], "format": FORMAT})
+        write_json(manifest, {"file": path.name, **sums, **(facts or {}), "format": FORMAT})
     except (OSError, RuntimeError) as error:
         # torch's zip writer raises one of its own after the disk's
         cause = error if isinstance(error, OSError) else error.__context__
         if not isinstance(cause, OSError):
             raise
         raise CheckpointError(f"{path}: cannot be written: {cause.strerror}; earlier checkpoints are kept") from error
-    return path
 
 
 def load(path: Path, config_hash: str | None = None) -> dict[str, Any]:
@@ -146,11 +151,11 @@ def fill(module: torch.nn.Module, weights: dict[str, torch.Tensor], path: Path) 
 
     Raises: CheckpointError that lists missing, unexpected and misshapen keys.
     """
-    own = module.state_dict()
+    own, descended = module.state_dict(), {name for name, _ in module.named_parameters(remove_duplicate=False)}
     missing, extra = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     shapes = [
         f"{k} {tuple(weights[k].shape)} for {tuple(own[k].shape)}"
-        for k in own.keys() & weights.keys()
+        for k in own.keys() & weights.keys() & descended  # tables of counts are as long as what was counted
         if weights[k].shape != own[k].shape
     ]
     faults = [

@@ -111,9 +111,17 @@ def describe_facts(facts: dict[str, Any]) -> list[str]:
             f"{name} {split['rows']:,}" + (f" ({tokens[name]:,} tokens)" if name in tokens else "")
             for name, split in splits.items()
         )
-        lines.append(
-            f" data: {sizes}; {len(facts['data']['labels'])} labels; fingerprint {facts['data']['fingerprint'][:12]}"
-        )
+        labels = f"{len(facts['data']['labels'])} labels; " if facts["data"]["labels"] else ""
+        lines.append(f" data: {sizes}; {labels}fingerprint {facts['data']['fingerprint'][:12]}")
+        for name, split in facts["data"].get("splits", {}).items():
+            if split.get("dropped_empty"):
+                first = split["dropped_empty_examples"][0]
+                lines.append(
+                    f" data: {split['dropped_empty']} rows of {name} hold nothing, the first {first}: left out"
+                )
+        for name, cut in facts["data"].get("cut_texts", {}).items():
+            longer = f"longer than task.max_length={facts['data']['max_length']} and cut"
+            lines.append(f" data: {cut['count']:,} texts of {name} are {longer}, the first: {cut['first']}")
         for pair in facts["data"].get("duplicates_across", []):
             if pair["count"]:
                 lines.append(f" data: {pair['count']} texts of {pair['splits'][1]} also stand in {pair['splits'][0]}")

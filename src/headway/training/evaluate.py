@@ -1,23 +1,22 @@
-"""Use a recorded run: evaluate one of its checkpoints on a split, or predict texts. N texts, C classes."""
+"""Use a recorded run: evaluate one of its checkpoints on a split, or predict texts. N examples, C classes."""
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torch import nn
-from torchmetrics import MetricCollection
+from transformers import PreTrainedTokenizerBase
 
 from headway.config.freeze import config_hash, thaw
 from headway.data.batching import evaluation_batches
-from headway.data.encode import Encoded, cached
-from headway.data.prepare import prepare, read_texts
+from headway.data.encode import cached
+from headway.data.prepare import prepare
 from headway.data.report import fingerprint as data_fingerprint
+from headway.data.typed import read_examples
 from headway.errors import CheckpointError, DataError
 from headway.models.pretrained import default_device
 from headway.store import layout
@@ -25,33 +24,57 @@ from headway.store.atomic import write_json
 from headway.store.predictions import write_predictions
 from headway.store.run import Run
 from headway.store.values import storable
-from headway.tasks.base import Task
+from headway.tasks.base import EVALUATION, Split, Task
 from headway.training import checkpoint
-from headway.training.module import Collected
-from headway.training.session import MODEL_FOLDER, components, kept_labels, plain, prediction_columns
+from headway.training.frozen import fill
+from headway.training.module import Collected, Evaluation
+from headway.training.session import (
+    MODEL_FOLDER,
+    kept_labels,
+    open_parts,
+    plain,
+    prediction_columns,
+    shortened,
+    token_type,
+)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A run's model with the weights of one checkpoint, and what is needed to put texts through it."""
+    """A run's model with the weights of one checkpoint, and what is needed to put examples through it."""
 
     task: Task
-    tokenizer: Any
+    tokenizer: PreTrainedTokenizerBase
     labels: list[str]
     model: nn.Module
     step: int
-    size: int  # examples a batch
+    size: int  # items a batch
 
-    def over(self, table: pa.Table, metrics: MetricCollection | None = None) -> Collected:
-        """Predictions and losses of every row of a prepared `table`; `metrics` take them in on the way."""
-        collected = Collected()
-        with encoded_for_now(self.task, self.tokenizer, table) as encoded:
-            pad = self.tokenizer.pad_token_id
-            for indices, output, inputs in outputs(self.task, self.model, encoded, self.size, pad):
-                if metrics is not None:
-                    self.task.update(metrics, output, inputs)
-                collected.add(indices, output.losses, self.task.predictions(output, inputs, self.labels))
-        return collected
+    def over(self, table: pa.Table, *, scored: bool) -> tuple[Split, Evaluation]:
+        """Predictions of every row of a prepared `table` and, with `scored`, metrics.
+
+        The encoding goes to a folder that is gone afterwards: what is asked once is not worth a place in the cache.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            dtype = token_type(len(self.tokenizer))
+            encoded = cached(Path(folder) / "items", lambda: self.task.encode(self.tokenizer, table, "eval"), dtype)
+            split = Split(table, encoded, self.tokenizer, self.labels)
+            return split, pass_over(self.task, self.model, split, self.size).finish(self.task, split, scored=scored)
+
+
+@torch.inference_mode()
+def pass_over(task: Task, model: nn.Module, split: Split, size: int) -> Collected:
+    """Every item of a split once, in batches of `size`, on the best device there is."""
+    device = default_device()
+    model.to(device).eval()
+    collected = Collected()
+    pad: int = split.tokenizer.pad_token_id
+    for items in evaluation_batches(split.encoded.lengths, size):
+        batch = {key: value.to(device) for key, value in task.collate(split.encoded, items, pad, EVALUATION).items()}
+        output = task.loss(model, batch)
+        terms = torch.from_numpy(task.terms(split.encoded, items, EVALUATION))
+        collected.add(torch.from_numpy(items.copy()), terms, output.losses, task.rows(model, output, batch))
+    return collected
 
 
 def open_trained(run: Run, name: str) -> Trained:
@@ -59,32 +82,40 @@ def open_trained(run: Run, name: str) -> Trained:
     if not (run.path / MODEL_FOLDER).exists():
         raise CheckpointError(f"run {run.id} has no model yet: it ended before its first step")
     config = thaw(run.config_text)
-    task, pretrained, tokenizer = components(config, run.path)
+    parts = open_parts(config, run.path)
+    tokenizer = parts.tokenizer(None)
+    assert tokenizer is not None  # kept with the run
     labels = kept_labels(run.path)
-    model = task.model(pretrained, labels, weights=False)
-    return Trained(task, tokenizer, labels, model, load_weights(run, model, name), plain(config, "batch")["eval_size"])
+    model = parts.model(tokenizer, labels, weights=False)
+    step = load_weights(run, model, name)
+    return Trained(parts.task, tokenizer, labels, model, step, plain(config, "batch")["eval_size"])
 
 
 def evaluate(run: Run, split: str, name: str, file: Path | None = None) -> dict[str, Any]:
-    """Metrics of checkpoint `name` ("best" or "last") on a split of the run's data, or on a labelled `file`.
+    """Metrics of checkpoint `name` ("best" or "last") on a split of the run's data, or on a `file` with gold answers.
 
     Predictions and metrics are kept in the run folder; those of a file under its fingerprint.
-    Raises: DataError if the data is no longer what the run was trained on, has no such split, or has no labels.
+    Raises: DataError if the data is no longer what the run was trained on, has no such split, or has no gold.
     """
-    data = plain(thaw(run.config_text), "data")
+    config = thaw(run.config_text)
+    data = plain(config, "data")
     if file is None:
-        table, fingerprint = own_split(run, data, split)
+        examples = open_parts(config, run.path).task.examples
+        prepared = prepare(data, examples)
+        table, fingerprint = own_split(run, prepared.splits, prepared.fingerprint, split), prepared.fingerprint
         trained = open_trained(run, name)
     else:
         trained = open_trained(run, name)
-        table = read_texts(file, data, trained.labels)
-        if pc.any(pc.less(table["label"], 0)).as_py():
-            raise DataError(f"{file}: has rows without a label; to predict them use: headway predict {run.id} {file}")
-        fingerprint = data_fingerprint({"file": table}, trained.labels)
+        examples = trained.task.examples
+        table = read_examples(file, data, examples, trained.labels, gold=True)
+        gold = table[examples.gold].to_pylist() if examples.gold else []
+        if any(value is None or (value == -1 and examples.classes == "one") for value in gold):
+            raise DataError(
+                f"{file}: has rows that lack their {examples.gold}; to predict them use: headway predict {run.id} {file}"
+            )
+        fingerprint = data_fingerprint({"file": table}, trained.labels, examples.gold)
         split = f"file-{fingerprint[:8]}"
-    metrics = trained.task.metrics(trained.labels).to(default_device())
-    collected = trained.over(table, metrics)
-    values, details = trained.task.results(metrics, trained.labels)
+    of, evaluation = trained.over(table, scored=True)
     result = {
         "run": run.id,
         "split": split,
@@ -92,52 +123,52 @@ def evaluate(run: Run, split: str, name: str, file: Path | None = None) -> dict[
         "step": trained.step,
         "fingerprint": fingerprint,
         "examples": len(table),
-        "metrics": {"loss": collected.loss_sum / collected.loss_terms, **values},
-        "details": details,
+        "metrics": evaluation.values,
+        "details": evaluation.details,
     }
-    columns = prediction_columns(table, trained.labels, collected.indices, collected.columns)
+    columns = prediction_columns(trained.task, of, evaluation.predictions)
     write_predictions(run.path / layout.predictions_file(split, trained.step), columns)
     write_json(run.path / layout.evaluation_file(split, trained.step), storable(result))
     return result
 
 
-def own_split(run: Run, data: dict[str, Any], split: str) -> tuple[pa.Table, str]:
-    """A split of the data the run was trained on, and the fingerprint of all of it."""
-    prepared = prepare(data)
+def own_split(run: Run, splits: Mapping[str, pa.Table], fingerprint: str, split: str) -> pa.Table:
+    """A split of the data the run was trained on."""
     recorded = run.meta["data"].get("fingerprint")
-    if recorded not in (None, prepared.fingerprint):
+    if recorded not in (None, fingerprint):
         raise DataError(
-            f"the data has changed since run {run.id} (fingerprint {recorded[:12]}, now {prepared.fingerprint[:12]}); "
+            f"the data has changed since run {run.id} (fingerprint {recorded[:12]}, now {fingerprint[:12]}); "
             "restore it, or evaluate on a file of your own with --file"
         )
-    if split not in prepared.splits:
-        raise DataError(f"no split {split!r} in this run's data; it has {', '.join(prepared.splits)}")
-    return prepared.splits[split], prepared.fingerprint
+    if split not in splits:
+        raise DataError(f"no split {split!r} in this run's data; it has {', '.join(splits)}")
+    return splits[split]
 
 
-@contextmanager
-def encoded_for_now(task: Task, tokenizer: Any, table: pa.Table) -> Iterator[Encoded]:
-    """`table` encoded in a folder that is gone afterwards: what is asked once is not worth a place in the cache."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield cached(Path(folder) / "texts", lambda: task.encode(tokenizer, table), "int32")
-
-
-def predict(run: Run, table: pa.Table, name: str) -> list[dict[str, Any]]:
-    """Prediction and scores for each row of `table` (text, [pair], label -1), in its order.
-
-    Raises: CheckpointError if the run has no usable checkpoint.
-    """
-    trained = open_trained(run, name)
-    collected = trained.over(table)
-    collected.columns.pop("loss", None)  # without a gold label it says nothing
-    texts = table.select([column for column in ("text", "pair") if column in table.column_names]).to_pylist()
-    rows: list[dict[str, Any]] = [{} for _ in texts]
-    for at, index in enumerate(collected.indices):
-        row = {key: values[at] for key, values in collected.columns.items()}
-        if "scores" in row:
+def predict(trained: Trained, table: pa.Table, run: Run) -> list[dict[str, Any]]:
+    """What the model makes of each row of `table` (from `typed.read_examples`), in its order."""
+    _, evaluation = trained.over(table, scored=False)
+    columns = {name: values for name, values in evaluation.predictions.items() if name != "loss"}  # there is no gold
+    content = {name: shortened(table[name]) for name in trained.task.examples.present(table)}
+    texts = {name: values if isinstance(values, list) else values.to_pylist() for name, values in content.items()}
+    rows = []
+    for at in range(len(table)):
+        row = {name: values[at] for name, values in columns.items()}
+        if "scores" in row and trained.labels:
             row["scores"] = dict(zip(trained.labels, row["scores"], strict=True))
-        rows[index] = {**texts[index], **row, "run": run.id, "step": trained.step}
+        rows.append(
+            {**{name: values[at] for name, values in texts.items()}, **row, "run": run.id, "step": trained.step}
+        )
     return rows
+
+
+def respond(
+    trained: Trained, table: pa.Table, options: Mapping[str, Any]
+) -> Iterator[tuple[dict[str, Any], Iterator[str]]]:
+    """For each row, its content and the text generated for it piece by piece, as it comes."""
+    model = trained.model.to(default_device()).eval()
+    for row in table.select(trained.task.examples.present(table)).to_pylist():
+        yield row, trained.task.respond(model, trained.tokenizer, row, options)  # type: ignore[attr-defined]
 
 
 def load_weights(run: Run, model: nn.Module, name: str) -> int:
@@ -150,15 +181,5 @@ def load_weights(run: Run, model: nn.Module, name: str) -> int:
     if path is None:
         raise CheckpointError(f"run {run.id} has no {name} checkpoint yet")
     state = checkpoint.load(path, config_hash(run.config_text))
-    checkpoint.fill(model, state["model"], path)
+    fill(model, state, path, run.path / MODEL_FOLDER)
     return int(state["step"])
-
-
-@torch.inference_mode()
-def outputs(task: Task, model: nn.Module, encoded: Encoded, size: int, pad: int) -> Iterator[tuple[Any, Any, Any]]:
-    """(indices, output, inputs) of each evaluation batch, on the best device there is."""
-    device = default_device()
-    model.to(device).eval()
-    for indices in evaluation_batches(encoded.lengths, size):
-        inputs = {key: value.to(device) for key, value in task.collate(encoded, indices, pad).items()}
-        yield torch.from_numpy(indices.copy()), task.loss(model, inputs), inputs

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from headway.data.batching import TrainPlan, evaluation_batches
 from headway.data.encode import Array, Encoded
-from headway.tasks.base import Task
+from headway.tasks.base import EVALUATION, Task
 
 
 class TrainSteps(Dataset[dict[str, Any]]):
@@ -21,20 +22,22 @@ class TrainSteps(Dataset[dict[str, Any]]):
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         step, micro = key
+        moment = (self.plan.seed, step)
         whole = self.plan.step(step)
-        indices = self.plan.part(step, micro, self.rank, self.accumulate)
+        items = self.plan.part(step, micro, self.rank, self.accumulate)
+        terms = self.task.terms(self.encoded, whole, moment).sum(0)  # of the whole step, over all ranks
         return {
-            "inputs": self.task.collate(self.encoded, indices, self.pad),
+            "inputs": self.task.collate(self.encoded, items, self.pad, moment),
             "step": step,
             "micro": micro,
-            "weight": self.task.weights(self.encoded, whole),  # loss terms of the whole step, over all ranks
+            "terms": torch.as_tensor(np.maximum(terms, 1)),
             "examples": len(whole),
             "tokens": int(self.plan.lengths[whole].sum()),
         }
 
 
 class EvaluationBatches(Dataset[dict[str, Any]]):
-    """Item i is this rank's i-th batch; every example of the split is in exactly one batch of one rank."""
+    """Item i is this rank's i-th batch; every item of the split is in exactly one batch of one rank."""
 
     def __init__(self, task: Task, encoded: Encoded, size: int, rank: int, world: int, pad: int) -> None:
         self.task, self.encoded, self.pad = task, encoded, pad
@@ -44,9 +47,12 @@ class EvaluationBatches(Dataset[dict[str, Any]]):
         return len(self.batches)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        indices = self.batches[index]
-        inputs = self.task.collate(self.encoded, indices, self.pad)
-        return {"inputs": inputs, "indices": torch.from_numpy(indices.copy())}
+        items = self.batches[index]
+        return {
+            "inputs": self.task.collate(self.encoded, items, self.pad, EVALUATION),
+            "items": torch.from_numpy(items.copy()),
+            "terms": torch.from_numpy(self.task.terms(self.encoded, items, EVALUATION)),
+        }
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,13 @@ for the steps from k on, and nothing of Lightning's own loop state is saved or r
 import logging
 import math
 import os
+import time
 import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -26,12 +28,13 @@ from headway.store import layout
 from headway.training import checkpoint
 from headway.training.agreement import Agreement
 from headway.training.events import Channel
+from headway.training.frozen import fill, keep_frozen
 from headway.training.loaders import EvaluationBatches, StepKeys, TrainSteps, evaluation_loader, loader
 from headway.training.module import TrainingModule
 from headway.training.ranks import Ranks
 from headway.training.recorder import Progress, Recorder, Rules
 from headway.training.seeds import seed_all
-from headway.training.session import Session, keep_model, monitor_problems, open_session, plain
+from headway.training.session import MODEL_FOLDER, Session, keep_model, open_session, plain
 
 
 def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: Channel) -> None:
@@ -57,12 +60,12 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
     for name, split in session.encoded.items():
         if len(split) < ranks.world:  # said now, not when the training is done
             raise DataError(f"the {name} split has {len(split)} examples, fewer than the {ranks.world} processes")
-    rules = rules_of(settings, plan, session)
-
     seed_all(config.seed)  # fresh weights are a function of the seed
     model = session.model(weights=found is None)
+    rules = rules_of(settings, plan, session, counted=hasattr(model, "fit"))
     if found is None and ranks.rank == 0:
         keep_model(session, run_dir)
+        keep_frozen(model, run_dir / MODEL_FOLDER)
     channel.record(
         model=parameter_count(model),
         monitor={"metric": rules.monitor, "mode": "max" if rules.maximise else "min"},
@@ -72,7 +75,7 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
     module = TrainingModule(
         task,
         model,
-        session.labels,
+        session.splits,
         optimizer=plain(config, "optimizer"),
         schedule=instantiate({**schedule_node, "_partial_": True}),
         total_steps=rules.total_steps,
@@ -80,7 +83,7 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
         clip=settings["gradient_clip_val"],
         rng=config.seed,
     )
-    recorder = Recorder(run_dir, rules, session.prepared.splits, session.labels, channel, config_hash)
+    recorder = Recorder(run_dir, rules, task, session.splits, channel, config_hash)
     start = 0
     if found is not None:
         path, state = found
@@ -101,13 +104,30 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
             trainer.validate(module, data.val_dataloader(), verbose=False)
             recorder.caught_up(found[1])
         if recorder.step < rules.total_steps and not recorder.progress.done:
-            trainer.fit(module, datamodule=data)
+            if hasattr(model, "fit"):
+                count(trainer, module, recorder, data)
+            else:
+                trainer.fit(module, datamodule=data)
         if settings["test"] and "test" in session.encoded:
             trainer.strategy.barrier()  # until the first rank has written which checkpoint is best
             use_best(module, run_dir, config_hash)
             trainer.test(module, data.test_dataloader(), verbose=False)
     finally:
         recorder.close()
+
+
+def count(trainer: pl.Trainer, module: TrainingModule, recorder: Recorder, data: "Data") -> None:
+    """Fit a model that has no gradients, such as an n-gram model: one step over all the data, then its validation."""
+    if trainer.world_size > 1:
+        raise ConfigError(["trainer.devices: this model is counted in one process; use trainer.devices=1"])
+    began = time.perf_counter()
+    encoded = data.session.encoded["train"]
+    module.model.fit(encoded.cut("input_ids", item) for item in range(len(encoded)))  # type: ignore[operator]
+    recorder.step = 1
+    seconds = time.perf_counter() - began
+    if "val" in data.session.encoded:
+        trainer.validate(module, data.val_dataloader(), verbose=False)
+    recorder.counted(trainer, module, seconds)
 
 
 def quiet_libraries() -> None:
@@ -135,20 +155,18 @@ def prepare_device(settings: dict[str, Any], ranks: Ranks) -> str:
     return str(accelerator)
 
 
-def rules_of(settings: dict[str, Any], plan: TrainPlan, session: Session) -> Rules:
-    """Turn epochs and intervals into steps.
+def rules_of(settings: dict[str, Any], plan: TrainPlan, session: Session, *, counted: bool) -> Rules:
+    """Turn epochs and intervals into steps; a model that is counted takes one.
 
-    Raises: ConfigError for a metric that the task does not measure, and for patience without validations.
+    Raises: ConfigError for patience without validations.
     """
     epochs = math.ceil(settings["max_epochs"] * plan.steps_per_epoch) if settings["max_epochs"] else math.inf
     total = int(min(epochs, settings["max_steps"] or math.inf))
-    if problems := monitor_problems(settings["monitor"], session.task, session.labels):
-        raise ConfigError(problems)
     if settings["patience"] is not None and "val" not in session.encoded:
         raise ConfigError(["trainer.patience: needs a validation split; set data.val_fraction, or leave it null"])
     return Rules(
         steps_per_epoch=plan.steps_per_epoch,
-        total_steps=total,
+        total_steps=1 if counted else total,
         checkpoint_every=settings["checkpoint_every"],
         keep=settings["keep"],
         log_every=settings["log_every"],
@@ -160,7 +178,7 @@ def rules_of(settings: dict[str, Any], plan: TrainPlan, session: Session) -> Rul
 
 def restore(module: TrainingModule, recorder: Recorder, state: dict[str, Any], path: Path) -> int:
     """Put a checkpoint's state into the freshly built parts; returns its step."""
-    checkpoint.fill(module.model, state["model"], path)
+    fill(module.model, state, path, recorder.run_dir / MODEL_FOLDER)
     module.optimizer_state = state["optimizer"]
     recorder.progress = Progress(**state["progress"])
     return int(state["step"])
@@ -170,13 +188,28 @@ def use_best(module: TrainingModule, run_dir: Path, config_hash: str) -> None:
     """Test the checkpoint that validation chose; without validation, the last weights."""
     best = checkpoint.pointed(run_dir / layout.CHECKPOINTS, "best")
     if best is not None:
-        checkpoint.fill(module.model, checkpoint.load(best, config_hash)["model"], best)
+        fill(module.model, checkpoint.load(best, config_hash), best, run_dir / MODEL_FOLDER)
 
 
 def data_facts(session: Session) -> dict[str, Any]:
     prepared = session.prepared
-    tokens = {name: int(split.offsets[-1]) for name, split in session.encoded.items()}
-    return {"fingerprint": prepared.fingerprint, "labels": prepared.labels, "tokens": tokens, **prepared.report}
+    tokens = {name: int(split.lengths.sum()) for name, split in session.encoded.items()}
+    return {
+        **{"fingerprint": prepared.fingerprint, "labels": prepared.labels, "tokens": tokens},
+        **{"cut_texts": cut_texts(session), "max_length": session.task.max_length},
+        **prepared.report,
+    }
+
+
+def cut_texts(session: Session) -> dict[str, Any]:
+    """Of each split, how many examples lose their end to task.max_length, and where the first of them stands."""
+    found: dict[str, Any] = {}
+    for name, split in session.encoded.items():
+        rows = split.examples[np.flatnonzero(split.columns.get("cut", np.zeros(0)))]
+        if len(rows):
+            origin = session.prepared.splits[name]["origin"][int(rows[0])].as_py()
+            found[name] = {"count": len(rows), "first": origin}
+    return found
 
 
 def make_trainer(

@@ -10,37 +10,45 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from headway.data.encode import Array
-from headway.tasks.base import Task
+from headway.tasks.base import Columns, Split, Task
 from headway.training.optim import build_optimizer
 from headway.training.seeds import seed_all
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one pass over a split gave: scalars, larger results, and one row per example in the split's order."""
+    """What one pass over a split gave: scalars, larger results, and one prediction per example of its table."""
 
     values: dict[str, float]
     details: dict[str, Any]
-    indices: Array  # [N] positions in the split
-    columns: dict[str, list[Any]]  # name -> [N]
+    predictions: Columns  # name -> [N]
 
 
 @dataclass
 class Collected:
-    """The batches of an evaluation in progress, on this rank."""
+    """The batches of an evaluation in progress, on this rank: one row an item."""
 
-    indices: list[int] = field(default_factory=list)
-    columns: dict[str, list[Any]] = field(default_factory=dict)
-    loss_sum: float = 0.0
-    loss_terms: int = 0
+    items: list[int] = field(default_factory=list)
+    rows: dict[str, list[Any]] = field(default_factory=dict)
 
-    def add(self, indices: Tensor, losses: Tensor, columns: Mapping[str, Any]) -> None:
-        self.indices += indices.tolist()
-        for name, values in columns.items():
-            self.columns.setdefault(name, []).extend(values)
-        self.loss_sum += float(losses.double().sum())
-        self.loss_terms += losses.numel()
+    def add(self, items: Tensor, terms: Tensor, losses: Tensor, rows: Columns) -> None:
+        self.items += items.tolist()
+        for name, values in {**rows, "loss": losses.double().tolist(), "terms": terms.tolist()}.items():
+            self.rows.setdefault(name, []).extend(values)
+
+    def finish(self, task: Task, split: Split, *, scored: bool = True) -> Evaluation:
+        """Predictions and, with `scored`, loss and metrics, of what all ranks have collected."""
+        whole = _gathered(self)
+        if len(set(whole.items)) != len(split.encoded):
+            raise AssertionError("an item was evaluated twice or never")  # a fault of the plan, never of the data
+        order = np.argsort(whole.items, kind="stable")
+        rows = {name: [values[i] for i in order] for name, values in whole.rows.items()}
+        predictions = task.decode(rows, split)
+        if not scored:
+            return Evaluation({}, {}, predictions)
+        values, details = task.measure(predictions, split)
+        losses, terms = np.sum(rows["loss"], axis=0), np.sum(rows["terms"], axis=0)
+        return Evaluation({"loss": float(np.sum(losses / np.maximum(terms, 1))), **values}, details, predictions)
 
 
 class TrainingModule(pl.LightningModule):
@@ -54,7 +62,7 @@ class TrainingModule(pl.LightningModule):
         self,
         task: Task,
         model: nn.Module,
-        labels: list[str],
+        splits: Mapping[str, Split],
         *,
         optimizer: Mapping[str, Any],
         schedule: Callable[[int, int], float],
@@ -64,8 +72,7 @@ class TrainingModule(pl.LightningModule):
         rng: int,
     ) -> None:
         super().__init__()
-        self.task, self.model, self.labels = task, model, labels
-        self.metrics = task.metrics(labels)
+        self.task, self.model, self.splits = task, model, splits
         self.optimizer_node, self.schedule, self.total_steps = optimizer, schedule, total_steps
         self.accumulate, self.clip, self.rng = accumulate, clip, rng
         self.optimizer_state: dict[str, Any] | None = None  # set before fit to continue
@@ -96,7 +103,7 @@ class TrainingModule(pl.LightningModule):
             self.lr = groups[0]["lr"]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        loss = self.task.loss(self.model, batch["inputs"]).losses.sum() / batch["weight"]
+        loss = (self.task.loss(self.model, batch["inputs"]).losses.sum(0) / batch["terms"]).sum()
         self.step_loss = loss.detach() if self.step_loss is None else self.step_loss + loss.detach()
         # Lightning divides by the accumulation and DDP averages over ranks: undone here, so that the gradient is that
         # of the mean over the step's examples however they are cut up
@@ -111,23 +118,16 @@ class TrainingModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.collected = Collected()
-        self.metrics.reset()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         output = self.task.loss(self.model, batch["inputs"])
-        self.task.update(self.metrics, output, batch["inputs"])
-        self.collected.add(batch["indices"], output.losses, self.task.predictions(output, batch["inputs"], self.labels))
+        rows = self.task.rows(self.model, output, batch["inputs"])
+        self.collected.add(batch["items"], batch["terms"], output.losses, rows)
 
     def on_validation_epoch_end(self) -> None:
-        values, details = self.task.results(self.metrics, self.labels)
-        whole = _gathered(self.collected)
-        self.collected = Collected()
-        if len(set(whole.indices)) != len(whole.indices):
-            raise AssertionError("an example was evaluated twice")  # a fault of the evaluation plan, never of the data
-        order = np.argsort(whole.indices, kind="stable")
-        columns = {name: [rows[i] for i in order] for name, rows in whole.columns.items()}
-        values = {"loss": whole.loss_sum / whole.loss_terms, **values}
-        self.evaluation = Evaluation(values, details, np.asarray(whole.indices)[order], columns)
+        collected, self.collected = self.collected, Collected()
+        name = "test" if self.trainer.testing else "val"
+        self.evaluation = collected.finish(self.task, self.splits[name])
 
     on_test_epoch_start = on_validation_epoch_start
     test_step = validation_step
@@ -142,9 +142,7 @@ def _gathered(mine: Collected) -> Collected:
     dist.all_gather_object(parts, mine)
     whole = Collected()
     for part in parts:
-        whole.indices += part.indices
-        whole.loss_sum += part.loss_sum
-        whole.loss_terms += part.loss_terms
-        for name, values in part.columns.items():
-            whole.columns.setdefault(name, []).extend(values)
+        whole.items += part.items
+        for name, values in part.rows.items():
+            whole.rows.setdefault(name, []).extend(values)
     return whole

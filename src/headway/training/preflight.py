@@ -4,43 +4,36 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from headway.data.prepare import prepare
 from headway.errors import ConfigError, HeadwayError
 
 
 def preflight(config: DictConfig) -> dict[str, Any]:
-    """Prepare the data and load tokenizer and model configuration.
+    """Prepare the data, load or train the tokenizer, read the model's configuration.
 
     Returns plain data: "lines" to print, and the facts behind them.
     Raises: ConfigError with every fault of data and model together.
     """
-    from headway.training.session import components, monitor_problems, plain
+    from headway.data.prepare import prepare
+    from headway.training.display import describe_facts
+    from headway.training.session import monitor_problems, open_parts, plain
 
-    problems: list[str] = []
+    parts = open_parts(config)
+    problems = monitor_problems(config.trainer.monitor, parts.task)
     facts: dict[str, Any] = {}
+    prepared = tokenizer = None
     try:
-        prepared = prepare(plain(config, "data"))
-        facts["data"] = {
-            "fingerprint": prepared.fingerprint,
-            "labels": prepared.labels,
-            **prepared.report,
-        }
+        prepared = prepare(plain(config, "data"), parts.task.examples)
+        facts["data"] = {"fingerprint": prepared.fingerprint, "labels": prepared.labels, **prepared.report}
     except HeadwayError as error:
         problems.append(str(error))
     try:
-        task, pretrained, tokenizer = components(config)
-        facts["tokenizer"] = {"vocabulary": len(tokenizer), "path": pretrained.path}
+        tokenizer = parts.tokenizer(None)
     except HeadwayError as error:
         problems.append(str(error))
-    if not problems:
-        problems += monitor_problems(config.trainer.monitor, task, prepared.labels)
     if problems:
         raise ConfigError(problems)
-    from headway.training.display import describe_facts
-
-    lines = [
-        *describe_facts(facts),
-        f"model: {facts['tokenizer']['path']}, {facts['tokenizer']['vocabulary']:,} pieces",
-        "ok",
-    ]
-    return {**facts, "lines": lines}
+    tokenizer = tokenizer or parts.tokenizer(prepared)
+    assert tokenizer is not None
+    path = getattr(parts.source, "path", type(parts.source).__name__)
+    facts["tokenizer"] = {"vocabulary": len(tokenizer), "path": path}
+    return {**facts, "lines": [*describe_facts(facts), f"model: {path}, {len(tokenizer):,} pieces", "ok"]}

@@ -6,7 +6,6 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
@@ -17,8 +16,10 @@ from headway.store.atomic import write_json
 from headway.store.history import HistoryWriter, Summary
 from headway.store.predictions import write_predictions
 from headway.store.values import storable
+from headway.tasks.base import Split, Task
 from headway.training import checkpoint
 from headway.training.events import Channel
+from headway.training.frozen import frozen_names
 from headway.training.module import Evaluation, TrainingModule
 from headway.training.session import prediction_columns
 from headway.training.stops import Signals, Stopped
@@ -50,18 +51,18 @@ class Rules:
 
 
 class Recorder(pl.Callback):
-    """`tables`: the prepared splits, for predictions. Only rank 0 writes; every rank takes the same decisions."""
+    """`splits`: what predictions are of. Only rank 0 writes; every rank takes the same decisions."""
 
     def __init__(
         self,
         run_dir: Path,
         rules: Rules,
-        tables: dict[str, pa.Table],
-        labels: list[str],
+        task: Task,
+        splits: dict[str, Split],
         channel: Channel,
         config_hash: str,
     ) -> None:
-        self.run_dir, self.rules, self.tables, self.labels = run_dir, rules, tables, labels
+        self.run_dir, self.rules, self.task, self.splits = run_dir, rules, task, splits
         self.channel, self.config_hash = channel, config_hash
         self.progress = Progress()
         self.signals = Signals()
@@ -126,6 +127,13 @@ class Recorder(pl.Callback):
             trainer.should_stop = True
         if asked := self._asked_to_stop(trainer):
             raise self.signals.stop(asked, self.step)
+
+    def counted(self, trainer: pl.Trainer, module: TrainingModule, model_seconds: float) -> None:
+        """The one step of a model that is counted is done, and its validation."""
+        self._clock = time.perf_counter()
+        if self.history is not None:
+            self._log(self.step, {"perf/fit_s": round(model_seconds, 3)})
+        self._save(trainer, module)
 
     def _flush(self, trainer: pl.Trainer) -> None:
         """Read the steps since the last time off the device, in one transfer, and write a row for each."""
@@ -209,7 +217,7 @@ class Recorder(pl.Callback):
             return
         self._log(self.step, {f"{split}/{name}": value for name, value in evaluation.values.items()})
         self._save_summary()
-        columns = prediction_columns(self.tables[split], self.labels, evaluation.indices, evaluation.columns)
+        columns = prediction_columns(self.task, self.splits[split], evaluation.predictions)
         write_predictions(self.run_dir / layout.predictions_file(split, self.step), columns)
         write_json(
             self.run_dir / layout.evaluation_file(split, self.step),
@@ -240,11 +248,13 @@ class Recorder(pl.Callback):
             raise Stopped("diverged", f"the weights after step {self.step} are not finite; lower optimizer.lr")
         if self.history is None:
             return
+        left_out = frozen_names(module.model)
+        optimizers = trainer.optimizers  # none where a model is counted and not descended
         self._keep(
             {
                 "step": self.step,
-                "model": weights,
-                "optimizer": module.optimizers(use_pl_optimizer=False).state_dict(),  # type: ignore[union-attr]
+                "model": {name: tensor for name, tensor in weights.items() if name not in left_out},
+                "optimizer": optimizers[0].state_dict() if optimizers else {},
                 "progress": asdict(self.progress),
                 "config_hash": self.config_hash,
             }

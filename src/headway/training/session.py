@@ -1,103 +1,189 @@
 """Everything a run needs in memory, built from its frozen config: task, tokenizer, data, encoded splits, model."""
 
 import json
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from headway.config.targets import instantiate
+from headway.data.cache import cache_folder, made_once
 from headway.data.encode import Encoded, cache_key, cached
 from headway.data.prepare import Prepared, prepare
-from headway.models.pretrained import Pretrained, check_fit, tokenizer_fingerprint
+from headway.errors import ConfigError, ModelError
+from headway.models.base import ModelSource
+from headway.models.locate import load_tokenizer
+from headway.models.pretrained import check_fit, tokenizer_fingerprint
 from headway.store.atomic import write_json
-from headway.tasks.base import Task
+from headway.tasks.base import Columns, Split, Task
 
 MODEL_FOLDER = Path("artifacts") / "model"  # configuration, tokenizer and labels: a run needs no hub to be used again
 LABELS = "labels.json"
+SHOWN = 2000  # characters of a long text that a prediction table repeats
+NOTHING = {"_target_": None}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a config names, before any data. kept: the model folder of a run that has begun, else None."""
+
+    task: Task
+    source: ModelSource
+    recipe: Any  # of a tokenizer; None: the model's own
+    adapter: Any  # with `apply(network)`, or None
+    kept: Path | None
+
+    def tokenizer(self, prepared: Prepared | None) -> PreTrainedTokenizerBase | None:
+        """The run's tokenizer; None where it is to be trained on data and `prepared` is not known yet.
+
+        Raises: ModelError where there is none, or it does not fit the model.
+        """
+        found = self._tokenizer(prepared)
+        if found is not None:
+            check_fit(self.source, found, self.task.max_length)
+        return found
+
+    def _tokenizer(self, prepared: Prepared | None) -> PreTrainedTokenizerBase | None:
+        if self.kept is not None:
+            return load_tokenizer(str(self.kept), None)
+        if hasattr(self.recipe, "train"):
+            return None if prepared is None else trained_tokenizer(self.recipe, self.task, prepared)
+        own: PreTrainedTokenizerBase | None = (self.source if self.recipe is None else self.recipe).tokenizer()
+        if own is None:
+            raise ModelError(
+                f"tokenizer: {type(self.source).__name__} brings none of its own; choose one to be trained on the "
+                "data, such as tokenizer=wordpiece or tokenizer=bpe"
+            )
+        return own
+
+    def model(self, tokenizer: PreTrainedTokenizerBase, labels: list[str], *, weights: bool) -> nn.Module:
+        """The network, adapters included, ready to train; `weights` says whether pretrained ones are read."""
+        model = self.task.model(self.source, tokenizer, labels, weights=weights)
+        if self.adapter is not None:
+            model = self.adapter.apply(model)
+        for part in model.modules():
+            if isinstance(part, PreTrainedModel) and getattr(part.config, "pad_token_id", 0) is None:
+                part.config.pad_token_id = tokenizer.pad_token_id
+        return model.train()  # transformers hands out pretrained models in eval mode, with dropout off
 
 
 @dataclass(frozen=True)
 class Session:
-    task: Task
-    pretrained: Pretrained
+    parts: Parts
     tokenizer: PreTrainedTokenizerBase
     prepared: Prepared
     encoded: dict[str, Encoded]
 
     @property
-    def labels(self) -> list[str]:
-        return self.prepared.labels
+    def task(self) -> Task:
+        return self.parts.task
 
     @property
     def pad(self) -> int:
         return cast(int, self.tokenizer.pad_token_id)
 
+    @cached_property
+    def splits(self) -> dict[str, Split]:
+        return {
+            name: Split(table, self.encoded[name], self.tokenizer, self.prepared.labels)
+            for name, table in self.prepared.splits.items()
+        }
+
     def model(self, *, weights: bool) -> nn.Module:
-        """Backbone and head; `weights` says whether pretrained ones are read."""
-        model = self.task.model(self.pretrained, self.labels, weights=weights)
-        pad_known = getattr(getattr(model, "backbone", None), "model", None)
-        if pad_known is not None and pad_known.config.pad_token_id is None:
-            pad_known.config.pad_token_id = self.pad
-        return model.train()  # transformers hands out pretrained models in eval mode, with dropout off
+        return self.parts.model(self.tokenizer, self.prepared.labels, weights=weights)
 
 
 def plain(config: DictConfig, key: str) -> dict[str, Any]:
     """One group of the config as plain resolved data, as far as classes may ever see it."""
-    return cast(dict[str, Any], OmegaConf.to_container(config[key], resolve=True))
+    return cast(dict[str, Any], OmegaConf.to_container(config[key], resolve=True)) if key in config else NOTHING
 
 
-def components(config: DictConfig, run_dir: Path | None = None) -> tuple[Task, Pretrained, PreTrainedTokenizerBase]:
-    """Task, model source and tokenizer, checked against each other before any data is read.
+def open_parts(config: DictConfig, run_dir: Path | None = None) -> Parts:
+    """What the config names. With `run_dir`, of a run that has a checkpoint, model and tokenizer come from there."""
+    source = instantiate(plain(config, "model"))
+    kept = run_dir / MODEL_FOLDER if run_dir is not None and (run_dir / MODEL_FOLDER / LABELS).exists() else None
+    return Parts(
+        task=instantiate(plain(config, "task")),
+        source=source if kept is None else source.kept(kept),
+        recipe=instantiate(plain(config, "tokenizer")),
+        adapter=instantiate(plain(config, "adapter")),
+        kept=kept,
+    )
 
-    With `run_dir`, of a run that has a checkpoint, model and tokenizer come from what the run kept.
+
+def open_session(config: DictConfig, run_dir: Path | None = None) -> Session:
+    """Build the session; encoded splits come from the cache when data, tokenizer and settings are as before.
+
+    Raises: ConfigError, DataError or ModelError, the config's own faults before any data is read.
     """
-    task = cast(Task, instantiate(plain(config, "task")))
-    pretrained = cast(Pretrained, instantiate(plain(config, "model")))
-    if run_dir is not None and (run_dir / MODEL_FOLDER / "config.json").exists():
-        kept = str(run_dir / MODEL_FOLDER)
-        pretrained = replace(pretrained, path=kept, tokenizer_path=kept, revision=None)
-    tokenizer = pretrained.tokenizer()
-    check_fit(pretrained.configuration(), tokenizer, pretrained.path, task.max_length)
-    return task, pretrained, tokenizer
+    parts = open_parts(config, run_dir)
+    if problems := monitor_problems(config.trainer.monitor, parts.task):
+        raise ConfigError(problems)
+    parts.tokenizer(None)
+    prepared = prepare(plain(config, "data"), parts.task.examples)
+    tokenizer = parts.tokenizer(prepared)
+    assert tokenizer is not None
+    encoded = {
+        name: encode_split(parts.task, tokenizer, prepared, name, table) for name, table in prepared.splits.items()
+    }
+    return Session(parts, tokenizer, prepared, encoded)
 
 
-def monitor_problems(monitor: str | None, task: Task, labels: list[str]) -> list[str]:
+def monitor_problems(monitor: str | None, task: Task) -> list[str]:
     """What is wrong with trainer.monitor: the best checkpoint can only be chosen by a number that is measured."""
-    measured = [name for name in task.metrics(labels) if name not in task.details]
-    known = ["val/loss", *(f"val/{name}" for name in measured)]
+    known = ["val/loss", *(f"val/{name}" for name in task.measures)]
     if monitor is None or monitor in known:
         return []
     return [f"trainer.monitor={monitor}: is not measured; choose one of {', '.join(known)}"]
 
 
-def open_session(config: DictConfig, run_dir: Path | None = None) -> Session:
-    """Build the session; encoded splits come from the cache when data, tokenizer and settings are as before."""
-    task, pretrained, tokenizer = components(config, run_dir)
-    prepared = prepare(plain(config, "data"))
-    encoded = {name: encode_split(task, tokenizer, prepared, name, table) for name, table in prepared.splits.items()}
-    return Session(task, pretrained, tokenizer, prepared, encoded)
+def trained_tokenizer(recipe: Any, task: Task, prepared: Prepared) -> PreTrainedTokenizerBase:
+    """Trained on the texts of the training split, once for each recipe and data."""
+    table = prepared.splits["train"]
+    names = [*task.examples.present(table), *(["target"] if "target" in table.column_names else [])]
+
+    def texts() -> Iterator[str]:
+        for name in names:
+            for chunk in table[name].chunks:
+                for value in chunk.to_pylist():
+                    yield from strings(value)
+
+    def make(folder: Path) -> None:
+        recipe.train(texts(), framing=task.framing).save_pretrained(folder)
+
+    key = cache_key("tokenizer", prepared.fingerprint, recipe.key(), task.framing)
+    return load_tokenizer(str(made_once(cache_folder("tokenizers") / key, make)), None)
+
+
+def strings(value: Any) -> Iterator[str]:
+    """The texts in a cell: itself, or those of its tokens or messages."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        if all(isinstance(part, str) for part in value):
+            yield " ".join(value)
+        else:
+            yield from (part["content"] or "" for part in value)
 
 
 def encode_split(
     task: Task, tokenizer: PreTrainedTokenizerBase, prepared: Prepared, name: str, table: pa.Table
 ) -> Encoded:
     key = cache_key(prepared.fingerprint, name, tokenizer_fingerprint(tokenizer), dict(task.settings()))
-    dtype = "uint16" if len(tokenizer) <= 65_536 else "int32"
-    return cached(cache_folder() / key, lambda: task.encode(tokenizer, table), dtype)
+    return cached(
+        cache_folder("encoded") / key, lambda: task.encode(tokenizer, table, name), token_type(len(tokenizer))
+    )
 
 
-def cache_folder() -> Path:
-    """HEADWAY_CACHE, else the user's cache folder; may be deleted at any time."""
-    root = os.environ.get("HEADWAY_CACHE")
-    base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "headway"
-    return base / "encoded"
+def token_type(vocabulary: int) -> str:
+    """The smallest integer type that holds every id."""
+    return "uint16" if vocabulary <= 65_536 else "int32"
 
 
 def keep_model(session: Session, run_dir: Path) -> None:
@@ -105,19 +191,23 @@ def keep_model(session: Session, run_dir: Path) -> None:
     folder = run_dir / MODEL_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     session.tokenizer.save_pretrained(folder)
-    session.pretrained.configuration().save_pretrained(folder)
-    write_json(folder / LABELS, session.labels)
+    session.parts.source.keep(folder)
+    write_json(folder / LABELS, session.prepared.labels)
 
 
 def kept_labels(run_dir: Path) -> list[str]:
     return cast(list[str], json.loads((run_dir / MODEL_FOLDER / LABELS).read_text(encoding="utf-8")))
 
 
-def prediction_columns(
-    table: pa.Table, labels: list[str], rows: Any, columns: Mapping[str, list[Any]]
-) -> dict[str, Any]:
-    """The prediction table: which example, its gold label, what the model said. `rows` [N] picks from `table`."""
-    picked = table.take(pa.array(rows))
-    gold = [labels[i] if i >= 0 else None for i in picked.column("label").to_pylist()]
-    known = {name: picked.column(name) for name in ("id", "text", "pair") if name in table.column_names}
-    return {**known, "gold": gold, **columns}
+def prediction_columns(task: Task, split: Split, predictions: Columns) -> dict[str, Any]:
+    """The prediction table, [N]: which example, its gold answer, what the model said."""
+    table = split.table
+    known = {name: shortened(table[name]) for name in ("id", *task.examples.present(table))}
+    gold = task.gold(split)
+    return {**known, **({} if gold is None else {"gold": gold}), **predictions}
+
+
+def shortened(column: pa.ChunkedArray) -> Any:
+    if not pa.types.is_large_string(column.type):
+        return column
+    return [text if len(text) <= SHOWN else f"{text[:SHOWN]}…" for text in column.to_pylist()]

@@ -1,0 +1,174 @@
+"""Every token is predicted once, and perplexity is what transformers' own loss and the textbook give."""
+
+import itertools
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from headway.data.encode import Encoded, cached
+from headway.data.typed import read_examples
+from headway.errors import DataError
+from headway.models.pretrained import Pretrained
+from headway.store.run import Run
+from headway.tasks.base import EVALUATION, Split
+from headway.tasks.language_modelling import LanguageModelling
+from headway.training.evaluate import evaluate, open_trained, pass_over, respond
+from headway.training.events import SilentChannel
+from headway.worker import guarded
+
+TrainingRun = Callable[..., Path]
+TEXTS = ["the film is good", "", "a very great story but the acting was poor and the plot awful", "ok"]
+
+
+def table(texts: list[str]) -> pa.Table:
+    return pa.table({"text": pa.array(texts, pa.large_string())})
+
+
+def encoded(folder: Path, task: LanguageModelling, model: Path, texts: list[str], split: str = "val") -> Encoded:
+    tokenizer = Pretrained(str(model)).tokenizer()
+    return cached(folder / split, lambda: task.encode(tokenizer, table(texts), split), "uint16")
+
+
+def documents(model: Path, texts: list[str]) -> list[list[int]]:
+    tokenizer = Pretrained(str(model)).tokenizer()
+    return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+
+
+@pytest.mark.parametrize(("size", "stride"), [(8, 1), (8, 3), (8, 7), (5, 4), (64, 32)])
+def test_every_token_of_a_text_is_scored_exactly_once(tiny_gpt: Path, tmp_path: Path, size: int, stride: int) -> None:
+    task = LanguageModelling(max_length=size, stride=stride)
+    found = encoded(tmp_path, task, tiny_gpt, TEXTS)
+    for row, ids in enumerate(documents(tiny_gpt, TEXTS)):
+        scored: list[int] = []
+        for item in np.flatnonzero(found.examples == row):
+            window = found.cut("input_ids", item)
+            assert len(window) <= size
+            first = found.columns["first"][item]
+            assert first >= 1
+            assert len(scored) == 0 or first >= size - stride  # as much context as is promised
+            scored += window[first:].tolist()
+        assert scored == ids
+    sizes = np.bincount(found.examples, found.columns["bytes"], len(TEXTS))
+    assert sizes.tolist() == [len(text.encode()) for text in TEXTS]
+    assert task.terms(found, np.arange(len(found)), EVALUATION).sum() == sum(map(len, documents(tiny_gpt, TEXTS)))
+
+
+def test_bytes_are_counted_in_utf_8_and_none_is_lost(tiny_bert: Path, tmp_path: Path) -> None:
+    texts = ["  naïve 漢字 😀 film  ", "a\n\nb ", "e\u0301te\u0301"]
+    found = encoded(tmp_path, LanguageModelling(max_length=4, stride=2), tiny_bert, texts)
+    sizes = np.bincount(found.examples, found.columns["bytes"], 3)
+    assert sizes.tolist() == [len(text.encode()) for text in texts]
+
+
+@pytest.mark.parametrize("size", [4, 9, 200])
+def test_packed_blocks_overlap_by_one_and_hold_everything(tiny_gpt: Path, tmp_path: Path, size: int) -> None:
+    found = encoded(tmp_path, LanguageModelling(max_length=size, stride=2), tiny_gpt, TEXTS, "train")
+    start = Pretrained(str(tiny_gpt)).tokenizer().eos_token_id
+    whole = [token for ids in documents(tiny_gpt, TEXTS) for token in [start, *ids]]
+    blocks = [found.cut("input_ids", item).tolist() for item in range(len(found))]
+    assert [token for block in blocks for token in block[1:]] == whole[1:]
+    assert all(block[0] == before[-1] for before, block in itertools.pairwise(blocks))
+    assert {len(block) for block in blocks[:-1]} <= {size}
+
+
+def split_of(folder: Path, task: LanguageModelling, path: Path, texts: list[str]) -> Split:
+    return Split(table(texts), encoded(folder, task, path, texts), Pretrained(str(path)).tokenizer(), [])
+
+
+def test_perplexity_is_that_of_transformers_loss(tiny_llama: Path, tmp_path: Path) -> None:
+    """One window a text: the mean of transformers' own loss, weighted by tokens."""
+    task, source = LanguageModelling(max_length=64), Pretrained(str(tiny_llama), dropout=0.0)
+    split = split_of(tmp_path, task, tiny_llama, TEXTS)
+    torch.manual_seed(0)
+    from transformers import AutoModelForCausalLM
+
+    model: Any = AutoModelForCausalLM.from_config(source.configuration()).eval()
+    found = pass_over(task, model, split, 3).finish(task, split)
+    total, tokens = 0.0, 0
+    for ids in documents(tiny_llama, TEXTS):
+        if ids:
+            whole = torch.tensor([[split.tokenizer.eos_token_id, *ids]])
+            total += model(input_ids=whole, labels=whole).loss.item() * len(ids)
+            tokens += len(ids)
+    assert found.values["loss"] == pytest.approx(total / tokens, abs=1e-5)
+    assert found.values["perplexity"] == pytest.approx(math.exp(total / tokens), rel=1e-5)
+    bytes_ = sum(len(text.encode()) for text in TEXTS)
+    assert found.values["bits_per_byte"] == pytest.approx(total / math.log(2) / bytes_, rel=1e-5)
+    assert found.predictions["tokens"] == [len(ids) for ids in documents(tiny_llama, TEXTS)]
+    assert found.details["scored"]["stride"] == 32
+
+
+def test_windows_give_what_a_sliding_loop_gives(tiny_llama: Path, tmp_path: Path) -> None:
+    """The loop of transformers' guide to perplexity, over a text longer than the window."""
+    text = " ".join(TEXTS * 3)
+    size, stride = 12, 5
+    task, source = LanguageModelling(max_length=size, stride=stride), Pretrained(str(tiny_llama), dropout=0.0)
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    model: Any = AutoModelForCausalLM.from_config(source.configuration()).eval()
+    split = split_of(tmp_path, task, tiny_llama, [text])
+    found = pass_over(task, model, split, 2).finish(task, split)
+    ids = torch.tensor([[split.tokenizer.eos_token_id, *documents(tiny_llama, [text])[0]]])
+    losses, before = 0.0, 1
+    for begin in range(0, ids.shape[1], stride):
+        end = min(begin + size, ids.shape[1])
+        window = ids[:, begin:end]
+        labels = window.clone()
+        labels[:, : before - begin] = -100
+        losses += model(input_ids=window, labels=labels).loss.item() * (end - before)
+        before = end
+        if end == ids.shape[1]:
+            break
+    assert found.values["loss"] == pytest.approx(losses / (ids.shape[1] - 1), abs=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [{"max_length": 1}, {"max_length": 8, "stride": 8}, {"max_length": 8, "stride": -1}])
+def test_sizes_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="max_length must be 2 or more, and stride from 1 to max_length - 1"):
+        LanguageModelling(**wrong)
+
+
+SCRATCH = {
+    "_target_": "headway.models.scratch.Scratch",
+    **{"architecture": "gpt2", "layers": 1, "width": 16, "heads": 2, "max_positions": 64},
+}
+LSTM = {"_target_": "headway.models.recurrent.Recurrent", "width": 16, "embedding": 16}
+NGRAM = {"_target_": "headway.models.ngram.KneserNey", "order": 3}
+
+
+@pytest.mark.parametrize("model", [SCRATCH, LSTM, NGRAM], ids=["gpt2", "lstm", "ngram"])
+def test_from_training_to_generated_text(training_run: TrainingRun, tmp_path: Path, model: dict[str, Any]) -> None:
+    text = tmp_path / "plays.txt"
+    text.write_text("".join(f"{TEXTS[0]} and {TEXTS[2]} number {i}\n" for i in range(40)))
+    source = {"_target_": "headway.data.sources.documents.read", "unit": "line", "val_fraction": 0.2}
+    changes = {
+        "task": {"_target_": "headway.tasks.language_modelling.LanguageModelling", "max_length": 32},
+        "data": {**source, "test_fraction": 0.1, "path": str(text)},
+        "model": model,
+        "tokenizer": {"_target_": "headway.tokenizers.trained.Trained", "kind": "character"},
+    }
+    run_dir = training_run({}, {**changes, "data.path": str(text), "model": model})
+    assert guarded(run_dir, SilentChannel()) == 0, (run_dir / "traceback.txt").read_text()
+    run = Run.open(run_dir)
+    rows = [row for row in run.rows() if "val/perplexity" in row]
+    assert rows[-1]["val/perplexity"] == pytest.approx(math.exp(rows[-1]["val/loss"]), rel=1e-6)
+    again = evaluate(run, "test", "best")
+    recorded = json.loads(next((run_dir / "artifacts").glob("evaluation-test-*.json")).read_text())
+    assert again["metrics"] == pytest.approx(recorded["metrics"])
+    trained = open_trained(run, "best")
+    asked = read_examples([("the film", None)], changes["data"], trained.task.examples)
+    answers = ["".join(pieces) for _, pieces in respond(trained, asked, {"max_new_tokens": 8, "seed": 1})]
+    assert answers == ["".join(pieces) for _, pieces in respond(trained, asked, {"max_new_tokens": 8, "seed": 1})]
+    assert len(answers) == 1
+    assert 0 < len(answers[0]) <= 8  # a token is a character
+    if model is SCRATCH:
+        with pytest.raises(DataError, match=r"has 9 tokens and 60 more are asked for, but the model has 64 positions"):
+            [list(pieces) for _, pieces in respond(trained, asked, {"max_new_tokens": 60})]

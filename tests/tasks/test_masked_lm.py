@@ -1,0 +1,206 @@
+"""Masks follow from seed, step and item; losses are transformers' own; segments are what BERT's were."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from transformers import BertForMaskedLM, BertForPreTraining
+
+from headway.data.encode import Encoded, cached
+from headway.data.typed import read_examples
+from headway.errors import DataError, ModelError
+from headway.models.pretrained import Pretrained
+from headway.store.run import Run
+from headway.tasks.base import EVALUATION, Split
+from headway.tasks.masked_lm import MaskedLanguageModelling
+from headway.training.evaluate import evaluate, open_trained, pass_over, predict
+from headway.training.events import SilentChannel
+from headway.worker import guarded
+
+SENTENCE = "the film was very great and the story is good but it was not fine"
+TEXTS = [
+    f"{SENTENCE}. {SENTENCE} {name}! a plot {name}. this is acting." for name in ("alpha", "beta", "gamma", "delta")
+]
+
+
+def encoded(folder: Path, task: MaskedLanguageModelling, model: Path, texts: list[str] = TEXTS) -> Encoded:
+    tokenizer = Pretrained(str(model)).tokenizer()
+    table = pa.table({"text": pa.array(texts, pa.large_string())})
+    return cached(folder / "encoded", lambda: task.encode(tokenizer, table, "train"), "uint16")
+
+
+def network(task: MaskedLanguageModelling, path: Path) -> Any:
+    source = Pretrained(str(path), dropout=0.0)
+    return task.model(source, source.tokenizer(), [], weights=True).eval()
+
+
+def hidden(task: MaskedLanguageModelling, rows: Encoded, items: list[int], moment: tuple[int, int]) -> list[list[int]]:
+    """Of each item, the places to predict."""
+    batch = task.collate(rows, np.asarray(items), 0, moment)
+    width = batch["input_ids"].shape[1]
+    found: list[list[int]] = [[] for _ in items]
+    for place in batch["masked"].tolist():
+        found[place // width].append(place % width)
+    return found
+
+
+def test_masks_follow_from_seed_step_and_item_alone(tiny_bert: Path, tmp_path: Path) -> None:
+    task = MaskedLanguageModelling(max_length=32)
+    rows = encoded(tmp_path, task, tiny_bert)
+    together = hidden(task, rows, [3, 0, 1], (7, 11))
+    alone = [hidden(task, rows, [item], (7, 11))[0] for item in (3, 0, 1)]
+    assert together == alone
+    assert hidden(task, rows, [3, 0, 1], (7, 12)) != together
+    assert hidden(task, rows, [3, 0, 1], (8, 11)) != together
+    assert hidden(task, rows, [3, 0, 1], EVALUATION) == hidden(task, rows, [3, 0, 1], EVALUATION)
+    first, again = (task.collate(rows, np.arange(4), 0, (7, 11)) for _ in range(2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_the_share_of_tokens_and_what_becomes_of_them(tiny_bert: Path, tmp_path: Path) -> None:
+    """15 % are predicted; of those 80 % hidden, 10 % random, 10 % kept: within four standard errors over 400 steps."""
+    task = MaskedLanguageModelling(max_length=64, rate=0.15)
+    rows = encoded(tmp_path, task, tiny_bert)
+    mask = rows.facts["mask"]
+    counts = np.zeros(4)
+    real = 0
+    for step in range(400):
+        batch = task.collate(rows, np.arange(len(rows)), 0, (0, step))
+        shown = batch["input_ids"].flatten()[batch["masked"]]
+        same = shown == batch["targets"]
+        counts += [len(shown), (shown == mask).sum(), same.sum(), (~same & (shown != mask)).sum()]
+        real += int(batch["attention_mask"].sum()) - 2 * len(rows)
+    total, masked, kept, random = counts
+    assert total / real == pytest.approx(0.15, abs=0.01)
+    for share, found in ((0.8, masked), (0.1, kept), (0.1, random)):
+        assert abs(found / total - share) < 4 * np.sqrt(share * (1 - share) / total) + 0.002  # a random token may be it
+
+
+def test_whole_words_are_hidden_together(tiny_bert: Path, tmp_path: Path) -> None:
+    task = MaskedLanguageModelling(max_length=64, whole_words=True)
+    rows = encoded(tmp_path, task, tiny_bert)
+    for step in range(50):
+        for item, places in enumerate(hidden(task, rows, [0, 1, 2, 3], (0, step))):
+            words = np.asarray(rows.cut("first_words", item))
+            chosen = {int(words[place - 1]) for place in places}  # [CLS] stands first
+            assert sorted(places) == [at + 1 for at, word in enumerate(words.tolist()) if word in chosen]
+            assert len(chosen) == 1 or len(places) <= round(0.15 * len(words))
+
+
+def test_terms_are_the_targets(tiny_bert: Path, tmp_path: Path) -> None:
+    for task in (MaskedLanguageModelling(32), MaskedLanguageModelling(32, whole_words=True)):
+        rows = encoded(tmp_path / str(task.whole_words), task, tiny_bert)
+        items = np.arange(len(rows))
+        assert task.terms(rows, items, (0, 5)).sum() == len(task.collate(rows, items, 0, (0, 5))["targets"])
+
+
+def test_the_loss_is_that_of_transformers(tiny_bert: Path, tmp_path: Path) -> None:
+    task = MaskedLanguageModelling(max_length=24)
+    rows = encoded(tmp_path, task, tiny_bert)
+    ours = network(task, tiny_bert)
+    theirs = BertForMaskedLM(ours.model.config).eval()
+    theirs.load_state_dict(ours.model.state_dict())
+    batch = task.collate(rows, np.arange(len(rows)), 0, (0, 3))
+    labels = torch.full_like(batch["input_ids"], -100)
+    labels.view(-1)[batch["masked"]] = batch["targets"]
+    expected = theirs(batch["input_ids"], batch["attention_mask"], labels=labels).loss
+    losses = task.loss(ours, batch).losses
+    found = losses.sum() / task.terms(rows, np.arange(len(rows)), (0, 3)).sum()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_both_losses_are_those_of_berts_pretraining(tiny_bert: Path, tmp_path: Path) -> None:
+    task = MaskedLanguageModelling(max_length=40, next_sentence=True)
+    rows = encoded(tmp_path, task, tiny_bert)
+    ours = network(task, tiny_bert)
+    theirs = BertForPreTraining(ours.model.config).eval()
+    theirs.load_state_dict(ours.model.state_dict())
+    items = np.arange(len(rows))
+    batch = task.collate(rows, items, 0, (0, 3))
+    labels = torch.full_like(batch["input_ids"], -100)
+    labels.view(-1)[batch["masked"]] = batch["targets"]
+    expected = theirs(
+        batch["input_ids"],
+        batch["attention_mask"],
+        batch["token_type_ids"],
+        labels=labels,
+        next_sentence_label=batch["apart"],
+    ).loss
+    found = task.loss(ours, batch).losses.sum(0) / torch.from_numpy(task.terms(rows, items, (0, 3))).sum(0)
+    torch.testing.assert_close(found.sum(), expected, rtol=0, atol=1e-5)
+
+
+def test_the_second_segment_follows_or_is_from_another_document(tiny_bert: Path, tmp_path: Path) -> None:
+    task = MaskedLanguageModelling(max_length=40, next_sentence=True)
+    rows = encoded(tmp_path, task, tiny_bert)
+    apart = 0
+    for step in range(200):
+        batch = task.collate(rows, np.array([0]), 0, (0, step))
+        kinds, real = batch["token_type_ids"][0], batch["attention_mask"][0].bool()
+        ids = batch["input_ids"][0].clone()
+        ids[batch["masked"]] = batch["targets"]
+        second = ids[real & (kinds == 1)][:-1].tolist()
+        owners = [int(rows.examples[i]) for i in range(len(rows)) if rows.cut("second_ids", i).tolist() == second]
+        if batch["apart"][0]:
+            apart += 1
+            assert owners
+            assert all(owner != rows.examples[0] for owner in owners)
+        else:
+            assert second == rows.cut("second_ids", 0).tolist()
+        assert int(real.sum()) <= 40
+        assert ids[int(real.sum()) - 1] == rows.facts["sep"]
+    assert 70 < apart < 130  # half of 200, within four standard deviations
+
+
+def test_a_text_of_one_sentence_has_no_next(tiny_bert: Path, tmp_path: Path) -> None:
+    task = MaskedLanguageModelling(max_length=40, next_sentence=True)
+    with pytest.raises(DataError, match=r"no document of train has two sentences; set task\.next_sentence=false"):
+        encoded(tmp_path, task, tiny_bert, ["one sentence only"])
+
+
+def test_a_tokenizer_without_a_mask_is_refused(tiny_gpt: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="the tokenizer has no mask, cls or sep token"):
+        encoded(tmp_path, MaskedLanguageModelling(), tiny_gpt)
+
+
+def test_what_is_measured(tiny_bert: Path, tmp_path: Path) -> None:
+    task = MaskedLanguageModelling(max_length=24, next_sentence=True)
+    rows = encoded(tmp_path, task, tiny_bert)
+    table = pa.table({"text": pa.array(TEXTS, pa.large_string())})
+    split = Split(table, rows, Pretrained(str(tiny_bert)).tokenizer(), [])
+    model = network(task, tiny_bert)
+    found = pass_over(task, model, split, 3).finish(task, split)
+    batch = task.collate(rows, np.arange(len(rows)), 0, EVALUATION)
+    logits, _, order = task.loss(model, batch).logits
+    assert found.values["mlm_accuracy"] == pytest.approx((logits.argmax(-1) == batch["targets"]).double().mean().item())
+    nll = torch.nn.functional.cross_entropy(logits, batch["targets"]).item()
+    assert found.values["mlm_loss"] == pytest.approx(nll, abs=1e-5)
+    assert found.values["nsp_accuracy"] == pytest.approx((order.argmax(-1) == batch["apart"]).double().mean().item())
+    both = nll + torch.nn.functional.cross_entropy(order, batch["apart"]).item()
+    assert found.values["loss"] == pytest.approx(both, abs=1e-5)
+    assert set(found.values) == {"loss", *task.measures}
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_from_training_to_filled_masks(training_run: Callable[..., Path], tmp_path: Path, pairs: bool) -> None:
+    text = tmp_path / "documents.txt"
+    text.write_text("".join(f"{line} number {i}.\n" for i in range(8) for line in TEXTS))
+    source = {"_target_": "headway.data.sources.documents.read", "unit": "line", "path": str(text)}
+    task = {"_target_": "headway.tasks.masked_lm.MaskedLanguageModelling", "max_length": 32, "next_sentence": pairs}
+    run_dir = training_run({}, {"task": task, "data": {**source, "val_fraction": 0.2}, "data.path": str(text)})
+    assert guarded(run_dir, SilentChannel()) == 0, (run_dir / "traceback.txt").read_text()
+    run = Run.open(run_dir)
+    assert any("val/mlm_accuracy" in row for row in run.rows())
+    again = evaluate(run, "val", "last")
+    assert [row for row in run.rows() if "val/loss" in row][-1]["val/loss"] == pytest.approx(again["metrics"]["loss"])
+    if not pairs:
+        trained = open_trained(run, "last")
+        asked = read_examples([("the [MASK] was very [MASK]", None)], source, trained.task.examples)
+        [answer] = predict(trained, asked, run)
+        assert len(answer["prediction"]) == 2
+        assert [len(mask) for mask in answer["best"]] == [5, 5]
+        assert all(0 < entry["score"] <= 1 for mask in answer["best"] for entry in mask)
