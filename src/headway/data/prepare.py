@@ -20,6 +20,7 @@ from headway.data.records import ORIGIN
 from headway.data.report import content_keys, describe, example_ids, fingerprint, group_keys
 from headway.data.split import Keys, choose, cut, sample
 from headway.errors import DataError
+from headway.metrics.tagging import malformed
 
 EMPTY = ("drop", "keep", "error")
 GROUP = "group"  # while splits are cut
@@ -170,6 +171,8 @@ def _numbered(
         return [], dict(parts), nothing
     names, index = label_map.order(parts["train"][gold], labels)
     out = {split: numbered(table, examples, index, split, given=labels is not None) for split, table in parts.items()}
+    if examples.classes == "tokens" and (wrong := malformed(set(names))):
+        raise DataError(f"{_first_with(out, gold, names.index(wrong[0]))}: {wrong[1]}")
     if examples.classes == "one":
         out = {split: table.filter(pc.greater_equal(table[gold], 0)) for split, table in out.items()}
     return names, out, {split: len(parts[split]) - len(out[split]) for split in parts}
@@ -181,6 +184,15 @@ def numbered(table: pa.Table, examples: Examples, index: Mapping[str, int], spli
     assert gold is not None
     numbers = label_map.numbered(table, gold, index, split, given=given)
     return replaced(table, gold, pc.fill_null(numbers, -1) if examples.classes == "one" else numbers)
+
+
+def _first_with(parts: Mapping[str, pa.Table], gold: str, number: int) -> str:
+    """The origin of the first row that has this class among its own."""
+    for table in parts.values():
+        where = pc.list_parent_indices(table[gold]).filter(pc.equal(pc.list_flatten(table[gold]), number))
+        if len(where):
+            return str(table[ORIGIN][where[0].as_py()].as_py())
+    return "data.labels"
 
 
 def _unlabelled(table: pa.Table, examples: Examples) -> pa.Table:

@@ -15,20 +15,34 @@ def scheme_of(tags: set[str]) -> Scheme:
 
     A set of O alone is `bio` without entities. DataError: a tag that is none of the scheme the others are of.
     """
-    entity = {tag for tag in tags if tag.startswith(PREFIXES)}
-    begun = {tag for tag in entity if tag.startswith(("B-", "I-"))}
-    untyped = {"B", "I"} <= tags <= {"B", "I", "O", "E", "S"}
-    if not begun and not untyped and entity | {"O"} != tags | {"O"}:
+    if wrong := malformed(tags):
+        raise DataError(wrong[1])
+    if _plain(tags):
         return "plain"
+    return "bioes" if any(tag.startswith(("E-", "S-")) for tag in tags) else "bio"
+
+
+def malformed(tags: set[str]) -> tuple[str, str] | None:
+    """The first tag that is none of the scheme the others are of, and what is wrong with it."""
+    if _plain(tags):
+        return None
+    begun = {tag for tag in tags if tag.startswith(("B-", "I-"))}
     for tag in sorted(tags - {"O"}):
         if f"{tag[:1]}-" in PREFIXES and tag[1:] in ("", "-"):
-            raise DataError(f"tag {tag!r} has no type; write one behind it, as in {tag[0]}-PER")
-        if tag not in entity:
-            raise DataError(
+            return tag, f"tag {tag!r} has no type; write one behind it, as in {tag[0]}-PER"
+        if not tag.startswith(PREFIXES):
+            return tag, (
                 f"tag {tag!r} beside {min(begun)!r}: entity tags are O and B-, I-, E-, S- with a type behind, "
                 "as in B-PER (write L- and U- of BILOU as E- and S-)"
             )
-    return "bioes" if any(tag.startswith(("E-", "S-")) for tag in tags) else "bio"
+    return None
+
+
+def _plain(tags: set[str]) -> bool:
+    entity = {tag for tag in tags if tag.startswith(PREFIXES)}
+    begun = {tag for tag in entity if tag.startswith(("B-", "I-"))}
+    untyped = {"B", "I"} <= tags <= {"B", "I", "O", "E", "S"}
+    return not begun and not untyped and entity | {"O"} != tags | {"O"}
 
 
 def entities(tags: list[str], scheme: Scheme) -> list[Entity]:

@@ -110,9 +110,8 @@ def evaluate(run: Run, split: str, name: str, file: Path | None = None) -> dict[
         table = read_examples(file, data, examples, trained.labels, gold=True)
         gold = table[examples.gold].to_pylist() if examples.gold else []
         if any(value is None or (value == -1 and examples.classes == "one") for value in gold):
-            raise DataError(
-                f"{file}: has rows that lack their {examples.gold}; to predict them use: headway predict {run.id} {file}"
-            )
+            what = f"has rows that lack their {examples.gold}"
+            raise DataError(f"{file}: {what}; to predict them use: headway predict {run.id} {file}")
         fingerprint = data_fingerprint({"file": table}, trained.labels, examples.gold)
         split = f"file-{fingerprint[:8]}"
     of, evaluation = trained.over(table, scored=True)
