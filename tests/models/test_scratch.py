@@ -11,6 +11,7 @@ from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadMode
 from headway.config.paths import conf_dir
 from headway.config.targets import instantiate, static_signature
 from headway.errors import ModelError
+from headway.models.base import keep, kept, own_tokenizer
 from headway.models.pretrained import check_fit
 from headway.models.scratch import Scratch
 from headway.tokenizers.trained import Trained
@@ -244,7 +245,7 @@ def test_shipped_options_can_be_built(option: str, tokenizer: PreTrainedTokenize
 
 def test_nothing_is_kept(tmp_path: Any) -> None:
     source = Scratch("gpt2")
-    source.keep(tmp_path)
+    keep(source, tmp_path)
     assert list(tmp_path.iterdir()) == []
-    assert source.kept(tmp_path) == source
-    assert source.tokenizer() is None
+    assert kept(source, tmp_path) == source
+    assert own_tokenizer(source) is None

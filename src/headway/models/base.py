@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from torch import nn
 from transformers import PreTrainedTokenizerBase
@@ -17,26 +17,36 @@ KINDS = {
 }
 
 
-class ModelSource(Protocol):
-    """Each source has the methods below, and of `KINDS` those it can be: method(tokenizer, *, weights) -> nn.Module.
-
-    With `weights` false a network is only built, for a checkpoint to fill. Fresh weights follow torch's generator.
-    """
-
-    def tokenizer(self) -> PreTrainedTokenizerBase | None:
-        """The one it comes with; None where one is to be trained (config group tokenizer)."""
-
-    def positions(self) -> int | None:
-        """The longest input in tokens; None where any length will do."""
-
-    def keep(self, folder: Path) -> None:
-        """Write down what is needed to build it again without a hub or a package."""
-
-    def kept(self, folder: Path) -> "ModelSource":
-        """The same source, from what `keep` wrote."""
+# A source has, of KINDS, methods for what it can be: method(tokenizer, *, weights) -> nn.Module. With `weights` false a
+# network is only built, for a checkpoint to fill; fresh weights follow torch's generator. What it leaves out of the
+# methods that are asked for below, it has no need of: an LSTM brings no tokenizer and takes any length.
+ModelSource = Any
 
 
-def network(source: Any, kind: str, tokenizer: PreTrainedTokenizerBase, *, weights: bool, **options: Any) -> nn.Module:
+def own_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase | None:
+    """The tokenizer that a source comes with; None where one is to be trained (config group tokenizer)."""
+    return source.tokenizer() if hasattr(source, "tokenizer") else None
+
+
+def positions(source: ModelSource) -> int | None:
+    """The longest input in tokens; None where any length will do."""
+    return source.positions() if hasattr(source, "positions") else None
+
+
+def keep(source: ModelSource, folder: Path) -> None:
+    """Write down what is needed to build it again without a hub or a package; its arguments may say it all."""
+    if hasattr(source, "keep"):
+        source.keep(folder)
+
+
+def kept(source: ModelSource, folder: Path) -> ModelSource:
+    """The same source, from what `keep` wrote."""
+    return source.kept(folder) if hasattr(source, "kept") else source
+
+
+def network(
+    source: ModelSource, kind: str, tokenizer: PreTrainedTokenizerBase, *, weights: bool, **options: Any
+) -> nn.Module:
     """The network of one of `KINDS`. Raises: ModelError where this source cannot be that."""
     build: Callable[..., nn.Module] | None = getattr(source, kind, None)
     if build is None:

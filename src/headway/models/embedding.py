@@ -2,8 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,18 +30,6 @@ class Averaged:
     word_dropout: float = 0.3
     vectors: str | None = None
     freeze_vectors: bool = False
-
-    def tokenizer(self) -> None:
-        """It brings none."""
-
-    def positions(self) -> None:
-        """Any length."""
-
-    def keep(self, folder: Path) -> None:
-        """Its arguments say everything."""
-
-    def kept(self, folder: Path) -> Self:
-        return self
 
     def backbone(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool) -> "AveragedBackbone":
         """Raises: ModelError for sizes below 1 or a file of vectors that cannot be used."""

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,18 +27,6 @@ class KneserNey:
 
     order: int = 5
     modified: bool = True
-
-    def tokenizer(self) -> None:
-        """It brings none."""
-
-    def positions(self) -> None:
-        """Any length."""
-
-    def keep(self, folder: Path) -> None:
-        """Its arguments say everything."""
-
-    def kept(self, folder: Path) -> Self:
-        return self
 
     def causal_lm(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool) -> "KneserNeyLM":
         """Uniform over the vocabulary until it is fitted. Raises: ModelError for an order below 1."""

@@ -18,6 +18,7 @@ from transformers import AutoConfig, GenerationConfig, PreTrainedConfig, PreTrai
 
 from headway.errors import ModelError
 from headway.models import build
+from headway.models.base import positions
 from headway.models.build import Backbone, Kind, MaskedLM
 from headway.models.locate import guarded, load_tokenizer, locate
 
@@ -193,7 +194,7 @@ def check_fit(source: Any, tokenizer: PreTrainedTokenizerBase, max_length: int) 
                 f"model.path={name}: the tokenizer has ids up to {largest} but the embedding has {rows} rows; "
                 "use the tokenizer that belongs to the model"
             )
-    usable = source.positions()
+    usable = positions(source)
     if usable and max_length > usable:
         raise ModelError(f"task.max_length={max_length}: the model {name} has {usable} positions; use {usable} or less")
     framing = tokenizer.num_special_tokens_to_add(pair=True)

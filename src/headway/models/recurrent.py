@@ -7,8 +7,7 @@ turned round within its own length.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Self, cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -43,18 +42,6 @@ class Recurrent:
     tie: bool = False
     vectors: str | None = None
     freeze_vectors: bool = False
-
-    def tokenizer(self) -> None:
-        """It brings none."""
-
-    def positions(self) -> None:
-        """Any length."""
-
-    def keep(self, folder: Path) -> None:
-        """Its arguments say everything."""
-
-    def kept(self, folder: Path) -> Self:
-        return self
 
     def backbone(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool) -> "RecurrentBackbone":
         """Raises: ModelError for sizes below 1 or a file of vectors that cannot be used."""

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, TypeVar
 
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -58,17 +57,8 @@ class Scratch:
     tie: bool = True
     gradient_checkpointing: bool = False
 
-    def tokenizer(self) -> None:
-        """It brings none."""
-
     def positions(self) -> int | None:
         return self.max_positions if any(name in self._names() for name in NAMES["max_positions"]) else None
-
-    def keep(self, folder: Path) -> None:
-        """Its arguments say everything."""
-
-    def kept(self, folder: Path) -> Self:
-        return self
 
     def backbone(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool) -> Backbone:
         """The model without a head; of an encoder-decoder the encoder."""

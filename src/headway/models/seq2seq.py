@@ -1,8 +1,7 @@
 """A GRU encoder and decoder with attention. B batch, S source tokens, T target tokens, E embedding width, D width."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -34,18 +33,6 @@ class GruAttention:
     tie: bool = True
     vectors: str | None = None
     freeze_vectors: bool = False
-
-    def tokenizer(self) -> None:
-        """It brings none."""
-
-    def positions(self) -> None:
-        """Any length."""
-
-    def keep(self, folder: Path) -> None:
-        """Its arguments say everything."""
-
-    def kept(self, folder: Path) -> Self:
-        return self
 
     def seq2seq(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool) -> "GruSeq2Seq":
         """Raises: ModelError for sizes below 1, unusable vectors, or a tokenizer without a token to begin with."""

@@ -17,7 +17,7 @@ from headway.data.cache import cache_folder, made_once
 from headway.data.encode import Encoded, cache_key, cached
 from headway.data.prepare import Prepared, prepare
 from headway.errors import ConfigError, ModelError
-from headway.models.base import ModelSource
+from headway.models.base import ModelSource, keep, kept, own_tokenizer
 from headway.models.locate import load_tokenizer
 from headway.models.pretrained import check_fit, tokenizer_fingerprint
 from headway.store.atomic import write_json
@@ -54,7 +54,7 @@ class Parts:
             return load_tokenizer(str(self.kept), None)
         if hasattr(self.recipe, "train"):
             return None if prepared is None else trained_tokenizer(self.recipe, self.task, prepared)
-        own: PreTrainedTokenizerBase | None = (self.source if self.recipe is None else self.recipe).tokenizer()
+        own = own_tokenizer(self.source if self.recipe is None else self.recipe)
         if own is None:
             raise ModelError(
                 f"tokenizer: {type(self.source).__name__} brings none of its own; choose one to be trained on the "
@@ -107,13 +107,13 @@ def plain(config: DictConfig, key: str) -> dict[str, Any]:
 def open_parts(config: DictConfig, run_dir: Path | None = None) -> Parts:
     """What the config names. With `run_dir`, of a run that has a checkpoint, model and tokenizer come from there."""
     source = instantiate(plain(config, "model"))
-    kept = run_dir / MODEL_FOLDER if run_dir is not None and (run_dir / MODEL_FOLDER / LABELS).exists() else None
+    folder = run_dir / MODEL_FOLDER if run_dir is not None and (run_dir / MODEL_FOLDER / LABELS).exists() else None
     return Parts(
         task=instantiate(plain(config, "task")),
-        source=source if kept is None else source.kept(kept),
+        source=source if folder is None else kept(source, folder),
         recipe=instantiate(plain(config, "tokenizer")),
         adapter=instantiate(plain(config, "adapter")),
-        kept=kept,
+        kept=folder,
     )
 
 
@@ -191,7 +191,7 @@ def keep_model(session: Session, run_dir: Path) -> None:
     folder = run_dir / MODEL_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     session.tokenizer.save_pretrained(folder)
-    session.parts.source.keep(folder)
+    keep(session.parts.source, folder)
     write_json(folder / LABELS, session.prepared.labels)
 
 
