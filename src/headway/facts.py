@@ -88,7 +88,8 @@ def next_commands(run: Run) -> list[tuple[str, str]]:
     commands = [("resume", f"headway resume {run.id}")] if run.status in RESUMABLE else []
     if run.checkpoint("last") or run.checkpoint("best"):
         commands.append(("evaluate", f"headway eval {run.id}"))
-        commands.append(("predict", f'headway predict {run.id} "some text"'))
+        pair = ' --pair "a text that holds the answer"' if (run.meta.get("data") or {}).get("asked_of_a_text") else ""
+        commands.append(("predict", f'headway predict {run.id} "some text"{pair}'))
     if run.status in ("failed", "crashed", "diverged"):
         commands.append(("read", f"tail -n 50 {output}"))
     offline = sorted(run.path.glob("wandb/offline-run-*"))

@@ -201,7 +201,8 @@ def _data(run: Run) -> RenderableType | None:
         return None
     labels, splits, tokens = (data.get(key) or {} for key in ("labels", "splits", "tokens"))
     named = f": {', '.join(map(str, labels))}" if labels else ""
-    head = f"fingerprint {str(data.get('fingerprint', ''))[:16]}, {len(labels)} labels{named}"
+    counted = f", {len(labels)} labels{named}" if labels else ""
+    head = f"fingerprint {str(data.get('fingerprint', ''))[:16]}{counted}"
     table = _table(3)
     table.add_column("split")
     for header in ("examples", "tokens", "empty left out", "duplicates"):

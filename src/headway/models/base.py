@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from headway.errors import ModelError
 
 KINDS = {
-    "backbone": "hidden states, for a head",
+    "backbone": "a backbone for a head",
     "causal_lm": "a causal language model",
     "masked_lm": "a masked language model",
     "seq2seq": "an encoder and decoder",
@@ -48,10 +48,16 @@ def network(
     source: ModelSource, kind: str, tokenizer: PreTrainedTokenizerBase, *, weights: bool, **options: Any
 ) -> nn.Module:
     """The network of one of `KINDS`. Raises: ModelError where this source cannot be that."""
-    build: Callable[..., nn.Module] | None = getattr(source, kind, None)
-    if build is None:
-        can = ", ".join(words for name, words in KINDS.items() if hasattr(source, name))
-        raise ModelError(
-            f"model: {type(source).__name__} is not {KINDS[kind]}, which this task needs; it can be: {can}"
-        )
+    require(source, kind)
+    build: Callable[..., nn.Module] = getattr(source, kind)
     return build(tokenizer, weights=weights, **options)
+
+
+def require(source: ModelSource, kind: str) -> None:
+    """Raises: ModelError where this source cannot be the kind of network, and says what it can be."""
+    if not hasattr(source, kind):
+        can = ", ".join(words for name, words in KINDS.items() if hasattr(source, name))
+        name = type(source).__name__
+        raise ModelError(f"model: {name} cannot be {KINDS[kind]}, which this task needs; it can be: {can}")
+    if hasattr(source, "check"):  # one that depends on its architecture
+        source.check(kind)

@@ -63,6 +63,10 @@ class Pretrained:
             build.override_dropout(config, self.dropout)
         return config
 
+    def check(self, kind: str) -> None:
+        """Reads the configuration, no weights. Raises: ModelError where the architecture cannot be this kind."""
+        build.kind_of(kind, self.configuration(), f"model.path={self.path}")
+
     def positions(self) -> int | None:
         return build.usable_positions(self.configuration())
 

@@ -50,6 +50,7 @@ class Task(Protocol):
     monitor_mode: str  # "max" or "min"
     measures: Sequence[str]  # the names of the metrics that `measure` returns, without the split before them
     framing: str  # what a tokenizer trained for it puts around a text: "bert" | "none" | "seq2seq"
+    needs: str  # what kind of network, of `models.base.KINDS`
     max_length: int
 
     def settings(self) -> Mapping[str, Any]:

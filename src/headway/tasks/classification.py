@@ -35,6 +35,7 @@ class Classification:
         *("mcc", "roc_auc", "calibration_error"),
     )
     framing = "bert"
+    needs = "backbone"
 
     def __init__(self, max_length: int = 256, label_smoothing: float = 0.0, dropout: float = 0.1) -> None:
         self.max_length = max_length
@@ -62,7 +63,7 @@ class Classification:
             raise DataError(
                 f"task=classification: needs two labels or more, the data has {labels or 'none'}; see data.label"
             )
-        backbone = network(source, "backbone", tokenizer, weights=weights)
+        backbone = network(source, self.needs, tokenizer, weights=weights)
         return SequenceClassifier(backbone, len(labels), getattr(source, "pooling", "auto"), self.dropout)
 
     def loss(self, model: nn.Module, batch: Batch) -> Output:

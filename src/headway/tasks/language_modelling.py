@@ -40,6 +40,7 @@ class LanguageModelling:
     monitor_mode = "min"
     measures = ("perplexity", "bits_per_byte")
     framing = "none"
+    needs = "causal_lm"
 
     def __init__(
         self,
@@ -118,7 +119,7 @@ class LanguageModelling:
     def model(
         self, source: ModelSource, tokenizer: PreTrainedTokenizerBase, labels: list[str], *, weights: bool
     ) -> nn.Module:
-        return network(source, "causal_lm", tokenizer, weights=weights)
+        return network(source, self.needs, tokenizer, weights=weights)
 
     def loss(self, model: nn.Module, batch: Batch) -> Output:
         losses = token_losses(model, batch["input_ids"], batch["attention_mask"])

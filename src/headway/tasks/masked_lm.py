@@ -40,6 +40,7 @@ class MaskedLanguageModelling:
     monitor = "val/loss"
     monitor_mode = "min"
     framing = "bert"
+    needs = "masked_lm"
 
     def __init__(
         self, max_length: int = 128, rate: float = 0.15, whole_words: bool = False, next_sentence: bool = False
@@ -191,7 +192,7 @@ class MaskedLanguageModelling:
     def model(
         self, source: ModelSource, tokenizer: PreTrainedTokenizerBase, labels: list[str], *, weights: bool
     ) -> nn.Module:
-        return network(source, "masked_lm", tokenizer, weights=weights, next_sentence=self.next_sentence)
+        return network(source, self.needs, tokenizer, weights=weights, next_sentence=self.next_sentence)
 
     def loss(self, model: nn.Module, batch: Batch) -> Output:
         found = model(batch["input_ids"], batch["attention_mask"], batch.get("token_type_ids"), at=batch["masked"])

@@ -31,6 +31,7 @@ class MultiLabel:
     monitor_mode = "max"
     measures = (*("exact_match", "f1_micro", "f1_macro", "precision_micro", "recall_micro", "roc_auc", "hamming"),)
     framing = "bert"
+    needs = "backbone"
 
     def __init__(self, max_length: int = 256, threshold: float = 0.5, dropout: float = 0.1) -> None:
         self.max_length = max_length
@@ -60,7 +61,7 @@ class MultiLabel:
     def model(
         self, source: ModelSource, tokenizer: PreTrainedTokenizerBase, labels: list[str], *, weights: bool
     ) -> nn.Module:
-        backbone = network(source, "backbone", tokenizer, weights=weights)
+        backbone = network(source, self.needs, tokenizer, weights=weights)
         return SequenceClassifier(backbone, len(labels), getattr(source, "pooling", "auto"), self.dropout)
 
     def loss(self, model: nn.Module, batch: Batch) -> Output:

@@ -46,6 +46,7 @@ class QuestionAnswering:
     monitor_mode = "max"
     measures = ("exact_match", "f1", "best_exact_match", "best_f1")
     framing = "bert"
+    needs = "backbone"
 
     def __init__(
         self,
@@ -105,7 +106,7 @@ class QuestionAnswering:
     def model(
         self, source: ModelSource, tokenizer: PreTrainedTokenizerBase, labels: list[str], *, weights: bool
     ) -> nn.Module:
-        backbone = network(source, "backbone", tokenizer, weights=weights)
+        backbone = network(source, self.needs, tokenizer, weights=weights)
         if backbone.causal:
             raise ModelError(
                 "model: reads left to right, so that the first token, where no answer is found, has seen nothing; "

@@ -31,6 +31,7 @@ class Regression:
     monitor_mode = "max"
     measures = ("pearson", "spearman", "mse", "mae")
     framing = "bert"
+    needs = "backbone"
 
     def __init__(
         self, max_length: int = 256, low: float | None = None, high: float | None = None, dropout: float = 0.1
@@ -60,7 +61,7 @@ class Regression:
     def model(
         self, source: ModelSource, tokenizer: PreTrainedTokenizerBase, labels: list[str], *, weights: bool
     ) -> nn.Module:
-        backbone = network(source, "backbone", tokenizer, weights=weights)
+        backbone = network(source, self.needs, tokenizer, weights=weights)
         return SequenceClassifier(backbone, 1, getattr(source, "pooling", "auto"), self.dropout)
 
     def loss(self, model: nn.Module, batch: Batch) -> Output:

@@ -44,6 +44,7 @@ class Tagging:
     examples = TAGGED
     monitor_mode = "max"
     framing = "bert"
+    needs = "backbone"
 
     def __init__(
         self,
@@ -113,7 +114,7 @@ class Tagging:
                 f"data.tags: {labels[0]!r} and the others are no tags of entities, which begin with B-, I-, E- or S-; "
                 "for plain tags, such as parts of speech, set task.entities=false"
             )
-        return TokenClassifier(network(source, "backbone", tokenizer, weights=weights), len(labels), self.dropout)
+        return TokenClassifier(network(source, self.needs, tokenizer, weights=weights), len(labels), self.dropout)
 
     def loss(self, model: nn.Module, batch: Batch) -> Output:
         logits = model(batch["input_ids"], batch["attention_mask"]).float()

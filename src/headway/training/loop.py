@@ -197,6 +197,7 @@ def data_facts(session: Session) -> dict[str, Any]:
     return {
         **{"fingerprint": prepared.fingerprint, "labels": prepared.labels, "tokens": tokens},
         **{"cut_texts": cut_texts(session), "max_length": session.task.max_length},
+        "asked_of_a_text": "context" in session.task.examples.columns,  # predict needs both
         **prepared.report,
     }
 

@@ -17,7 +17,7 @@ from headway.data.cache import cache_folder, made_once
 from headway.data.encode import Encoded, cache_key, cached
 from headway.data.prepare import Prepared, prepare
 from headway.errors import ConfigError, ModelError
-from headway.models.base import ModelSource, keep, kept, own_tokenizer
+from headway.models.base import ModelSource, keep, kept, own_tokenizer, require
 from headway.models.locate import load_tokenizer
 from headway.models.pretrained import check_fit, tokenizer_fingerprint
 from headway.store.atomic import write_json
@@ -106,10 +106,11 @@ def plain(config: DictConfig, key: str) -> dict[str, Any]:
 
 def open_parts(config: DictConfig, run_dir: Path | None = None) -> Parts:
     """What the config names. With `run_dir`, of a run that has a checkpoint, model and tokenizer come from there."""
-    source = instantiate(plain(config, "model"))
+    task, source = instantiate(plain(config, "task")), instantiate(plain(config, "model"))
+    require(source, task.needs)
     folder = run_dir / MODEL_FOLDER if run_dir is not None and (run_dir / MODEL_FOLDER / LABELS).exists() else None
     return Parts(
-        task=instantiate(plain(config, "task")),
+        task=task,
         source=source if folder is None else kept(source, folder),
         recipe=instantiate(plain(config, "tokenizer")),
         adapter=instantiate(plain(config, "adapter")),
