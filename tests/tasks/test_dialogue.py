@@ -145,13 +145,11 @@ def test_the_oldest_exchanges_go_first() -> None:
                 assert len(tokenizer(chat.text([messages[0], *messages[fewer:]]))["input_ids"]) > room
 
 
-def test_what_is_left_out_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     rows = [turns("a", "b"), turns("a" * 30, "b", "c", "d"), turns("a" * 90, "b" * 30)]
     task = Dialogue(max_length=64, max_new_tokens=8)
     items = encoded(tmp_path, task, byte(), rows)
-    (warning,) = caplog.messages
-    assert warning.startswith("val: of 3 dialogues 1 lost their oldest turns and 1 the beginning of a turn")
-    assert items.columns["shortened"].tolist() == [0, 1, 1]
+    assert items.columns["cut"].tolist() == [0, 1, 1]
     assert items.sizes("input_ids", np.arange(3)).max() == 64
     assert items.sizes("prompt", np.arange(3)).max() == 56
     assert task.terms(items, np.arange(3), EVALUATION).tolist() == [2, 2, 31]

@@ -83,9 +83,7 @@ def test_the_loss_of_labels_is_torchs_summed_over_labels(tiny_bert: Path, tmp_pa
     assert output.losses[3] == 0
     assert task.terms(split.encoded, np.arange(4), EVALUATION).tolist() == [1, 1, 1, 0]
     assert task.gold(split) == [["good"], ["bad", "long"], [], None]
-    assert split.encoded.lengths.tolist() == [
-        len(ids) for ids in split.tokenizer(TEXTS)["input_ids"]
-    ]
+    assert split.encoded.lengths.tolist() == [len(ids) for ids in split.tokenizer(TEXTS)["input_ids"]]
     alone = task.loss(model, task.collate(split.encoded, np.array([2]), 0, EVALUATION))
     torch.testing.assert_close(alone.losses, output.losses[2:3])
 

@@ -226,3 +226,13 @@ def test_validation_between_epochs_and_checkpoints_between_validations(training_
     assert [row["step"] for row in rows if "val/loss" in row] == [3, 6, 9, 10]
     steps = [int(path.stem[5:]) for path in checkpoint.by_step(run / "checkpoints")]
     assert steps == [3, 4, 6, 8, 9, 10]
+
+
+def test_what_is_cut_is_counted_and_its_first_row_named(training_run: TrainingRun) -> None:
+    run = training_run({"train": 40, "val": 9}, {"task.max_length": 6})
+    assert train(run) == 0, (run / "traceback.txt").read_text()
+    data = Run.open(run).meta["data"]
+    rows = (Path(data["cut_texts"]["train"]["first"].rpartition(":")[0])).read_text().splitlines()
+    longer = [line for line, row in enumerate(rows[1:], start=2) if len(row.split(",")[0].split()) > 4]
+    assert data["cut_texts"]["train"]["count"] >= len(longer) > 0
+    assert int(data["cut_texts"]["train"]["first"].rpartition(":")[2]) <= longer[0]

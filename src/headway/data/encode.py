@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from headway.data.cache import made_once
 
-FORMAT = 3  # bump when the bytes on disk change their meaning: old caches are then simply not found
+FORMAT = 4  # bump when the bytes on disk change their meaning: old caches are then simply not found
 Array = npt.NDArray[Any]
 
 

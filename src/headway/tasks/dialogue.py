@@ -1,6 +1,5 @@
 """Dialogue fine-tuning: a causal language model learns what the assistant says. N dialogues, B batch, T tokens."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -22,7 +21,6 @@ from headway.tasks.language_modelling import check_room, token_losses
 from headway.tasks.seq2seq import measured, token_perplexity
 
 CHUNK = 256  # dialogues of a chunk
-log = logging.getLogger(__name__)
 
 
 class Dialogue:
@@ -77,27 +75,18 @@ class Dialogue:
         Raises: DataError for a dialogue without an answer, which only what is to be predicted may be.
         """
         chat = Chat(tokenizer, self.template)
-        dropped = cut = 0
         for batch in table.select(["messages", "origin"]).to_batches(max_chunksize=CHUNK):
             rows = list(zip(batch.column("messages").to_pylist(), batch.column("origin").to_pylist(), strict=True))
             if split != "eval":
                 rows = [(_answered(messages, origin, split), origin) for messages, origin in rows]
             found = [chat.whole(messages, self.max_length, origin) for messages, origin in rows]
-            dropped += sum(one.dropped > 0 for one in found)
-            cut += sum(one.cut > 0 for one in found)
             answers = [[0, *one.answers[1:]] for one in found]  # nothing comes before the first token
             sequences = {"input_ids": [one.ids for one in found], "answers": answers}
             if split != "train":
                 room = self.max_length - self.decoding.max_new_tokens
                 sequences["prompt"] = [chat.prompt(messages, room, origin).ids for messages, origin in rows]
-            counts = {"tokens": list(map(sum, answers)), "shortened": [(one.dropped or one.cut) > 0 for one in found]}
+            counts = {"tokens": list(map(sum, answers)), "cut": [(one.dropped or one.cut) > 0 for one in found]}
             yield Chunk(sequences, {name: np.asarray(values, np.int64) for name, values in counts.items()})
-        if dropped or cut:
-            log.warning(
-                "%s: of %d dialogues %d lost their oldest turns and %d the beginning of a turn: longer than "
-                "task.max_length=%d",
-                *(split, len(table), dropped, cut, self.max_length),
-            )
 
     def terms(self, encoded: Encoded, items: Array, moment: Moment) -> Array:
         terms: Array = encoded.columns["tokens"][items]
@@ -149,7 +138,7 @@ class Dialogue:
         if pairs:
             ours, theirs = zip(*pairs, strict=True)
             values, details = generation(ours, theirs, self.metrics, self.tokenize)
-        shortened = int(split.encoded.columns["shortened"].sum())
+        shortened = int(split.encoded.columns["cut"].sum())
         values["perplexity"] = token_perplexity(predictions)
         return values, {**details, "dialogues": {"answered": len(pairs), "shortened": shortened}}
 

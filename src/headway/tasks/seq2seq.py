@@ -3,7 +3,6 @@
 S source tokens, T target tokens.
 """
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -25,7 +24,6 @@ from headway.tasks.decoding import Decoding, generate, stream, text_of
 
 CHUNK = 1000  # examples a tokenizer call
 SCORES = {"bleu": ("bleu",), "chrf": ("chrf",), "rouge": ("rouge_l", "rouge1", "rouge2")}
-log = logging.getLogger(__name__)
 
 
 class SequenceToSequence:
@@ -86,7 +84,6 @@ class SequenceToSequence:
     def encode(self, tokenizer: PreTrainedTokenizerBase, table: pa.Table, split: str) -> Iterator[Chunk]:
         """Every target ends with the token that ends a text, also one that was cut."""
         end = end_of(tokenizer)
-        cut = 0
         for batch in table.select(["text", "target"]).to_batches(max_chunksize=CHUNK):
             targets = batch.column("target").to_pylist()
             sources, encodings = self._sources(tokenizer, batch.column("text").to_pylist())
@@ -99,7 +96,6 @@ class SequenceToSequence:
             short = [
                 bool(a.overflowing) + 2 * bool(b.overflowing) for a, b in zip(encodings, pieces.encodings, strict=True)
             ]
-            cut += sum(map(bool, short))
             yield Chunk(
                 {
                     "input_ids": sources,
@@ -109,11 +105,6 @@ class SequenceToSequence:
                     "given": np.asarray([target is not None for target in targets], np.int64),
                     "cut": np.asarray(short, np.int64),  # 1: the source, 2: the target, 3: both
                 },
-            )
-        if cut:
-            log.warning(
-                "%s: %d of %d examples are longer than task.max_source_length=%d or task.max_target_length=%d; cut",
-                *(split, cut, len(table), self.max_source_length, self.max_target_length),
             )
 
     def _sources(self, tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> tuple[list[list[int]], list[Any]]:

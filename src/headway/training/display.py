@@ -120,8 +120,8 @@ def describe_facts(facts: dict[str, Any]) -> list[str]:
                     f" data: {split['dropped_empty']} rows of {name} hold nothing, the first {first}: left out"
                 )
         for name, cut in facts["data"].get("cut_texts", {}).items():
-            longer = f"longer than task.max_length={facts['data']['max_length']} and cut"
-            lines.append(f" data: {cut['count']:,} texts of {name} are {longer}, the first: {cut['first']}")
+            longer = f"{cut['count']:,} texts of {name} are longer than the task's max_length"
+            lines.append(f" data: {longer} and are cut, the first: {cut['first']}")
         for pair in facts["data"].get("duplicates_across", []):
             if pair["count"]:
                 lines.append(f" data: {pair['count']} texts of {pair['splits'][1]} also stand in {pair['splits'][0]}")

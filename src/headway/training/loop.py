@@ -196,14 +196,14 @@ def data_facts(session: Session) -> dict[str, Any]:
     tokens = {name: int(split.lengths.sum()) for name, split in session.encoded.items()}
     return {
         **{"fingerprint": prepared.fingerprint, "labels": prepared.labels, "tokens": tokens},
-        **{"cut_texts": cut_texts(session), "max_length": session.task.max_length},
+        "cut_texts": cut_texts(session),
         "asked_of_a_text": "context" in session.task.examples.columns,  # predict needs both
         **prepared.report,
     }
 
 
 def cut_texts(session: Session) -> dict[str, Any]:
-    """Of each split, how many examples lose their end to task.max_length, and where the first of them stands."""
+    """Of each split, how many examples lose a part to the task's max_length, and where the first of them stands."""
     found: dict[str, Any] = {}
     for name, split in session.encoded.items():
         rows = split.examples[np.flatnonzero(split.columns.get("cut", np.zeros(0)))]
