@@ -6,7 +6,7 @@ A new kind is one more constant here.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -127,19 +127,8 @@ LABELLED = Examples(
     optional=("pair",),
     classes="one",
 )
-MULTI_LABELLED = Examples(
-    {"text": columns.text, "pair": columns.text, "label": columns.several},
-    content=("text", "pair"),
-    gold="label",
-    optional=("pair",),
-    classes="many",
-)
-SCORED = Examples(
-    {"text": columns.text, "pair": columns.text, "label": columns.score},
-    content=("text", "pair"),
-    gold="label",
-    optional=("pair",),
-)
+MULTI_LABELLED = replace(LABELLED, columns={**LABELLED.columns, "label": columns.several}, classes="many")
+SCORED = replace(LABELLED, columns={**LABELLED.columns, "label": columns.score}, classes=None)
 TAGGED = Examples(
     {"tokens": columns.strings, "tags": columns.strings},
     content=("tokens",),
