@@ -1,5 +1,6 @@
 """Masks follow from seed, step and item; losses are transformers' own; segments are what BERT's were."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,18 @@ from headway.data.encode import Encoded, cached
 from headway.data.typed import read_examples
 from headway.errors import DataError, ModelError
 from headway.models.pretrained import Pretrained
+from headway.models.scratch import Scratch
 from headway.store.run import Run
 from headway.tasks.base import EVALUATION, Split
 from headway.tasks.masked_lm import MaskedLanguageModelling
+from headway.tokenizers.trained import Trained
 from headway.training.evaluate import evaluate, open_trained, pass_over, predict
 from headway.training.events import SilentChannel
 from headway.worker import guarded
 
 SENTENCE = "the film was very great and the story is good but it was not fine"
-TEXTS = [
-    f"{SENTENCE}. {SENTENCE} {name}! a plot {name}. this is acting." for name in ("alpha", "beta", "gamma", "delta")
-]
+NAMES = ("alpha", "beta", "gamma", "delta")
+TEXTS = [f"{SENTENCE}. {SENTENCE} {name}! a plot {name}. this is acting." for name in NAMES]
 
 
 def encoded(folder: Path, task: MaskedLanguageModelling, model: Path, texts: list[str] = TEXTS) -> Encoded:
@@ -154,6 +156,32 @@ def test_the_second_segment_follows_or_is_from_another_document(tiny_bert: Path,
         assert int(real.sum()) <= 40
         assert ids[int(real.sum()) - 1] == rows.facts["sep"]
     assert 70 < apart < 130  # half of 200, within four standard deviations
+
+
+def test_the_order_of_segments_can_be_learnt(tmp_path: Path) -> None:
+    """Documents of four subjects: a fourth of the foreign segments is of the same one, so 7 in 8 is all there is."""
+    draw = random.Random(0)
+    texts = [". ".join(" ".join([NAMES[i % 4]] * draw.randint(3, 6)) for _ in range(8)) + "." for i in range(60)]
+    tokenizer = Trained("word", min_frequency=1).train(iter(texts), framing="bert")
+    task = MaskedLanguageModelling(max_length=24, next_sentence=True)
+    table = pa.table({"text": pa.array(texts, pa.large_string())})
+    rows = cached(tmp_path / "encoded", lambda: task.encode(tokenizer, table, "train"), "uint16")
+    torch.manual_seed(0)
+    source = Scratch("bert", layers=2, width=64, heads=4, max_positions=32, dropout=0.0)
+    model = task.model(source, tokenizer, [], weights=True).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    items = np.random.default_rng(0)
+    right = []
+    for step in range(320):
+        chosen = items.integers(0, len(rows), 32)
+        batch = task.collate(rows, chosen, 0, (0, step))
+        output = task.loss(model, batch)
+        terms = torch.from_numpy(task.terms(rows, chosen, (0, step)))
+        optimizer.zero_grad()
+        (output.losses.sum(0) / terms.sum(0)).sum().backward()
+        optimizer.step()
+        right.append((output.logits[2].argmax(-1) == batch["apart"]).double().mean().item())
+    assert 0.8 < np.mean(right[-80:]) < 0.93
 
 
 def test_a_text_of_one_sentence_has_no_next(tiny_bert: Path, tmp_path: Path) -> None:
