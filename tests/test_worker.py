@@ -35,6 +35,10 @@ def test_a_users_error_is_its_own_line() -> None:
     assert explain(DataError("reviews.csv:3: expected 2 fields")) == "reviews.csv:3: expected 2 fields"
 
 
+def test_a_data_worker_that_dies_while_it_hands_over_a_batch_is_named() -> None:
+    assert "DataLoader worker was killed" in explain(ConnectionResetError(104, "Connection reset by peer"))
+
+
 def test_an_unexpected_fault_points_to_its_traceback_without_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,8 @@ def explain(error: Exception) -> str:
     """One line for the user; what is not theirs to mend says where the traceback is."""
     if isinstance(error, HeadwayError):
         return str(error)
+    if isinstance(error, ConnectionResetError | EOFError):  # killed as it handed over a batch; else torch says so
+        return "a DataLoader worker was killed, perhaps for lack of memory; continue with: headway resume"
     text = " ".join(str(error).split())[:300]
     if any(sign in text for sign in OUT_OF_MEMORY):
         mend = "raise batch.accumulate (same results, less memory), or lower batch.size or task.max_length"

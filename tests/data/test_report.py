@@ -10,9 +10,7 @@ from headway.data.report import content_keys, describe, example_ids, fingerprint
 def split(texts: list[str], labels: list[int], name: str = "f") -> pa.Table:
     table = pa.table({"text": pa.array(texts, pa.large_string())})
     return (
-        table.add_column(
-            0, "id", example_ids(content_keys(table, ["text"])[0])
-        )
+        table.add_column(0, "id", example_ids(content_keys(table, ["text"])[0]))
         .append_column("label", pa.array(labels, pa.int32()))
         .append_column("origin", pa.array([f"{name}:{i}" for i in range(len(texts))]))
     )
@@ -20,9 +18,7 @@ def split(texts: list[str], labels: list[int], name: str = "f") -> pa.Table:
 
 def test_ids_are_blake2b_of_text_and_pair_and_repeats_are_counted() -> None:
     table = pa.table({"text": ["a", "b", "a", "a", "a"], "pair": ["x", "", "x", "y", "x"]})
-    ids = example_ids(
-        content_keys(table, ["text", "pair"])[0]
-    ).to_pylist()
+    ids = example_ids(content_keys(table, ["text", "pair"])[0]).to_pylist()
     first = hashlib.blake2b(b"a\0x", digest_size=8).hexdigest()
     assert ids[0] == first
     assert ids[1] == hashlib.blake2b(b"b\0", digest_size=8).hexdigest()
@@ -63,10 +59,7 @@ def test_repeats_within_and_across_splits() -> None:
     splits = {"train": train, "test": test}
     report = describe(
         splits,
-        {
-            name: content_keys(table, ["text"])[1]
-            for name, table in splits.items()
-        },
+        {name: content_keys(table, ["text"])[1] for name, table in splits.items()},
         ["n", "p"],
     )
     assert report["splits"]["train"]["duplicates"] == 2
