@@ -1,5 +1,6 @@
 """Models of any architecture with fresh weights, for a vocabulary that was trained on the data."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -249,3 +250,12 @@ def test_nothing_is_kept(tmp_path: Any) -> None:
     assert list(tmp_path.iterdir()) == []
     assert kept(source, tmp_path) == source
     assert own_tokenizer(source) is None
+
+
+@pytest.mark.parametrize("architecture", ["bert", "gpt2", "mbart"])
+def test_the_spread_of_fresh_weights_can_be_chosen(tokenizer: PreTrainedTokenizerFast, architecture: str) -> None:
+    own = Scratch(architecture, layers=1, width=64, heads=2)
+    for source, spread in ((own, 0.02), (replace(own, init_std=0.125), 0.125)):
+        torch.manual_seed(0)
+        table = source.backbone(tokenizer, weights=True).model.get_input_embeddings().weight
+        assert table.std().item() == pytest.approx(spread, rel=0.15)
