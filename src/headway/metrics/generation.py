@@ -1,5 +1,6 @@
 """Scores of generated text against references: sacreBLEU's BLEU and chrF, rouge-score's ROUGE. N examples."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -45,20 +46,30 @@ def _sacrebleu(name: str, predicted: Sequence[str], lists: list[list[str]], toke
     return float(score.score), str(metric.get_signature())
 
 
+def rouge_library() -> Any:
+    """The module of rouge-score. Its absl keeps whatever is standard error just now, and closes it when logging is set
+    up anew; the interpreter's own it leaves open.
+    """
+    from absl import logging
+    from rouge_score import rouge_scorer
+
+    logging.get_absl_handler().python_handler.stream = sys.__stderr__
+    return rouge_scorer
+
+
 def _rouge(predicted: Sequence[str], lists: list[list[str]], tokenize: str) -> tuple[dict[str, float], str]:
     from importlib.metadata import version
 
-    from rouge_score.rouge_scorer import RougeScorer
-    from rouge_score.tokenizers import DefaultTokenizer
-
+    library = rouge_library()
     english = tokenize in ("13a", "intl", "none")
-    scorer = RougeScorer(list(KINDS), tokenizer=DefaultTokenizer(use_stemmer=True) if english else _Words(tokenize))
+    words = library.tokenizers.DefaultTokenizer(use_stemmer=True) if english else _Words(tokenize)
+    scorer = library.RougeScorer(list(KINDS), tokenizer=words)
     totals = dict.fromkeys(KINDS, 0.0)
     for ours, theirs in zip(predicted, lists, strict=True):
         for kind, score in scorer.score_multi(theirs, ours).items():
             totals[kind] += score.fmeasure
-    words = "stemmer:yes|tok:default" if english else f"stemmer:no|tok:{tokenize}"
-    signature = f"{words}|version:{version('rouge-score')}"
+    found = "stemmer:yes|tok:default" if english else f"stemmer:no|tok:{tokenize}"
+    signature = f"{found}|version:{version('rouge-score')}"
     return {KINDS[kind]: total / len(lists) for kind, total in totals.items()}, signature
 
 
