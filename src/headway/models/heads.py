@@ -24,15 +24,21 @@ class SequenceClassifier(nn.Module):
         self.backbone = backbone
         self.pooling = resolve_pooling(pooling, backbone)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(backbone.width, classes)
-        nn.init.normal_(self.output.weight, std=0.02)  # BERT's initializer_range
-        nn.init.zeros_(self.output.bias)
+        self.output = output_layer(backbone.width, classes)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """[B,T] -> logits [B,C]."""
         hidden = self.backbone(input_ids, attention_mask, token_type_ids)
         pooled = self.backbone.after_pooling(pool(hidden, attention_mask, self.pooling))
         return self.output(self.dropout(pooled))
+
+
+def output_layer(width: int, classes: int) -> nn.Linear:
+    """Fresh weights in the spread of BERT's initializer_range."""
+    layer = nn.Linear(width, classes)
+    nn.init.normal_(layer.weight, std=0.02)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def pool(hidden: object, attention_mask: Tensor, pooling: Pooling) -> Tensor:
@@ -77,9 +83,7 @@ class TokenClassifier(nn.Module):
             raise ModelError("model: knows texts but not their single tokens, which this task needs; try model=bilstm")
         self.backbone = backbone
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(backbone.width, classes)
-        nn.init.normal_(self.output.weight, std=0.02)
-        nn.init.zeros_(self.output.bias)
+        self.output = output_layer(backbone.width, classes)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """[B,T] -> logits [B,T,C]."""

@@ -18,7 +18,7 @@ from headway.tasks.base import Batch, Columns, Moment, Output, Split
 from headway.tasks.chat import Chat
 from headway.tasks.decoding import Decoding, end_tokens, generate, stream, text_of
 from headway.tasks.language_modelling import check_room, token_losses
-from headway.tasks.seq2seq import measured, token_perplexity
+from headway.tasks.seq2seq import generated, measured, token_perplexity
 
 CHUNK = 256  # dialogues of a chunk
 
@@ -123,12 +123,7 @@ class Dialogue:
     def decode(self, rows: Columns, split: Split) -> Columns:
         """prediction: the last message anew. loss: nats per token of all the assistant's messages."""
         stop = Chat(split.tokenizer, self.template).stop
-        texts = [text_of(split.tokenizer, ids, stop) for ids in rows.get("generated", ())]
-        return {
-            **({"prediction": texts} if self.metrics else {}),
-            "loss": (np.asarray(rows["loss"]) / np.maximum(rows["terms"], 1)).tolist(),
-            "tokens": [int(count) for count in rows["terms"]],
-        }
+        return generated(rows, [text_of(split.tokenizer, ids, stop) for ids in rows.get("generated", ())])
 
     def measure(self, predictions: Columns, split: Split) -> tuple[dict[str, float], dict[str, Any]]:
         values: dict[str, float] = {}

@@ -158,12 +158,7 @@ class SequenceToSequence:
 
     def decode(self, rows: Columns, split: Split) -> Columns:
         """loss: nats per target token."""
-        texts = [text_of(split.tokenizer, ids) for ids in rows.get("generated", ())]
-        return {
-            **({"prediction": texts} if self.metrics else {}),
-            "loss": (np.asarray(rows["loss"]) / np.maximum(rows["terms"], 1)).tolist(),
-            "tokens": [int(count) for count in rows["terms"]],
-        }
+        return generated(rows, [text_of(split.tokenizer, ids) for ids in rows.get("generated", ())])
 
     def measure(self, predictions: Columns, split: Split) -> tuple[dict[str, float], dict[str, Any]]:
         values: dict[str, float] = {}
@@ -192,6 +187,15 @@ def measured(metrics: Sequence[str]) -> tuple[str, ...]:
     if unknown := [name for name in metrics if name not in SCORES]:
         raise ValueError(f"metrics: no {unknown[0]!r}; choose from {', '.join(SCORES)}")
     return tuple(number for name in metrics for number in SCORES[name])
+
+
+def generated(rows: Columns, texts: list[str]) -> Columns:
+    """Of each example its generated text, where any was generated, nats per token, and tokens."""
+    return {
+        **({"prediction": texts} if "generated" in rows else {}),
+        "loss": (np.asarray(rows["loss"]) / np.maximum(rows["terms"], 1)).tolist(),
+        "tokens": [int(count) for count in rows["terms"]],
+    }
 
 
 def token_perplexity(predictions: Columns) -> float:

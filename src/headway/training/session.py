@@ -126,9 +126,10 @@ def open_session(config: DictConfig, run_dir: Path | None = None) -> Session:
     parts = open_parts(config, run_dir)
     if problems := monitor_problems(config.trainer.monitor, parts.task):
         raise ConfigError(problems)
-    parts.tokenizer(None)
+    tokenizer = parts.tokenizer(None)
     prepared = prepare(plain(config, "data"), parts.task.examples)
-    tokenizer = parts.tokenizer(prepared)
+    if tokenizer is None:
+        tokenizer = parts.tokenizer(prepared)
     assert tokenizer is not None
     encoded = {
         name: encode_split(parts.task, tokenizer, prepared, name, table) for name, table in prepared.splits.items()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from headway.data.columns import TEXTS
 from headway.data.locate import locate
 from headway.data.names import shown
 from headway.data.records import chunked, unended, with_origin
@@ -23,7 +24,6 @@ from headway.data.streams import (
 from headway.errors import DataError
 
 SUFFIXES = (".conll", ".conllu", ".conllx", ".bio", ".bio2", ".iob", ".iob2", ".bioes", ".txt", ".tsv", ".tab")
-WORDS = pa.list_(pa.string())
 CONLLU_COLUMNS = 10
 _NOT_A_WORD = re.compile(r"\d+[-.]\d+")  # ids of CoNLL-U: 3-4 is a token of two words, 8.1 a word nobody wrote
 
@@ -74,7 +74,7 @@ def _tables(source: Source, columns: _Columns, caps: Caps, encoding: str) -> Ite
         lines = Lines(stream, source, caps, encoding)
         for origins, sentences in chunked(lines, _sentences(lines, columns)):
             empty = False
-            tokens, tags = (pa.array([sentence[i] for sentence in sentences], WORDS) for i in (0, 1))
+            tokens, tags = (pa.array([sentence[i] for sentence in sentences], TEXTS) for i in (0, 1))
             yield with_origin(pa.table({"tokens": tokens, "tags": tags}), origins)
     if empty:
         raise DataError(f"{source}: the file is empty; it must hold at least one sentence")

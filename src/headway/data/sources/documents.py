@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headway.data.columns import TEXT
 from headway.data.locate import locate
 from headway.data.names import SPLITS, listed
 from headway.data.records import ORIGIN, chunked, unended, with_origin
@@ -27,7 +28,6 @@ from headway.errors import DataError
 
 SUFFIXES = (".txt", ".text", ".raw", ".tokens")
 UNITS = ("file", "article", "paragraph", "line")
-TEXT = pa.large_string()  # a file may be longer than 2 GiB
 _TITLE = re.compile(r" ?= [^=\s].* =\s*")  # " = Robert Boulter = "; " = = Career = = " is a section
 
 

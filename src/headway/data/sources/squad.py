@@ -7,13 +7,13 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
+from headway.data.columns import ANSWERS
 from headway.data.locate import locate
 from headway.data.names import shown
 from headway.data.records import with_origin
 from headway.data.streams import MAX_BYTES, Caps, Source, check_encoding, guarded, whole
 from headway.errors import DataError
 
-ANSWERS = pa.list_(pa.struct([("text", pa.string()), ("answer_start", pa.int64())]))
 OWN_SUFFIXES = (".json",)  # of a run on such data, never a table of other columns
 COLUMNS = ("question_id", "title", "group", "question", "context")
 
