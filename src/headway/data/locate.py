@@ -1,11 +1,13 @@
 """From what a user writes as data.path to the files of each split."""
 
 import glob
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+
 from headway.data.names import listed, split_of, suggest, unsharded
-from headway.data.streams import Caps, Source, sources_in
+from headway.data.streams import Caps, Source, guarded, sources_in
 from headway.errors import DataError
 
 DataPath = str | Path | Mapping[str, str | Sequence[str]]
@@ -33,6 +35,23 @@ def locate(
         held = listed(source.member or "" for source in found)
         raise DataError(f"{folder}: the archive holds several files and none is called train, dev or test: {held}")
     return splits or {"all": found}
+
+
+def read_all(
+    path: DataPath,
+    caps: Caps,
+    read: Callable[[Source], Iterable[pa.Table]],
+    *,
+    kinds: Sequence[str],
+    takes: Callable[[Source], bool] | None = None,
+) -> dict[str, pa.Table]:
+    """One table a split: what `read` makes of each file, under each other. See `locate`; by default the files of a
+    folder that end in one of `kinds` are data. Raises: DataError, also for what is broken or cannot be opened.
+    """
+    ends = takes or (lambda source: source.inner.suffix.lower() in kinds)
+    with guarded("data.path" if isinstance(path, Mapping) else path):
+        found = locate(path, caps, kinds=kinds, takes=ends)
+        return {split: pa.concat_tables([t for file in files for t in read(file)]) for split, files in found.items()}
 
 
 def expand(text: str, caps: Caps) -> list[Source]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from headway.data.columns import TEXTS
-from headway.data.locate import locate
+from headway.data.locate import read_all
 from headway.data.names import shown
 from headway.data.records import chunked, unended, with_origin
 from headway.data.streams import (
@@ -18,7 +18,6 @@ from headway.data.streams import (
     Lines,
     Source,
     check_encoding,
-    guarded,
     opened,
 )
 from headway.errors import DataError
@@ -60,12 +59,7 @@ def read(
     if delimiter == "":
         raise DataError("data.delimiter='': must be one character or more, or null")
     caps, columns = Caps(max_bytes, max_record_bytes), _Columns(token_column, tag_column, delimiter)
-    with guarded("data.path" if isinstance(path, Mapping) else path):
-        found = locate(path, caps, kinds=SUFFIXES, takes=lambda source: source.inner.suffix.lower() in SUFFIXES)
-        return {
-            split: pa.concat_tables([table for file in files for table in _tables(file, columns, caps, encoding)])
-            for split, files in found.items()
-        }
+    return read_all(path, caps, lambda file: _tables(file, columns, caps, encoding), kinds=SUFFIXES)
 
 
 def _tables(source: Source, columns: _Columns, caps: Caps, encoding: str) -> Iterator[pa.Table]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from headway.data.locate import locate
+from headway.data.locate import read_all
 from headway.data.names import shown
 from headway.data.records import chunked, unended, with_origin
-from headway.data.streams import MAX_BYTES, MAX_RECORD_BYTES, Caps, Lines, Source, guarded, opened
+from headway.data.streams import MAX_BYTES, MAX_RECORD_BYTES, Caps, Lines, Source, opened
 from headway.errors import DataError
 
 INSTALLED = Path("/var/lib/dpkg/status")
@@ -35,12 +35,7 @@ def read(
     """
     caps = Caps(max_bytes, max_record_bytes)
     where = INSTALLED if path is None or path == "installed" else path
-    with guarded("data.path" if isinstance(where, Mapping) else where):
-        found = locate(where, caps, kinds=("control files",), takes=lambda _: True)
-        return {
-            split: pa.concat_tables([table for file in files for table in _tables(file, caps)])
-            for split, files in found.items()
-        }
+    return read_all(where, caps, lambda file: _tables(file, caps), kinds=("control files",), takes=lambda _: True)
 
 
 def _tables(source: Source, caps: Caps) -> Iterator[pa.Table]:

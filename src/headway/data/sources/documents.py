@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headway.data.columns import TEXT
-from headway.data.locate import locate
+from headway.data.locate import read_all
 from headway.data.names import SPLITS, listed
 from headway.data.records import ORIGIN, chunked, unended, with_origin
 from headway.data.streams import (
@@ -20,7 +20,6 @@ from headway.data.streams import (
     Lines,
     Source,
     check_encoding,
-    guarded,
     opened,
     whole,
 )
@@ -58,12 +57,7 @@ def read(
         raise DataError(f"data.unit={unit}: unknown; use {listed(UNITS)}")
     shares = _checked(held_out or {})
     caps = Caps(max_bytes, max_record_bytes)
-    with guarded("data.path" if isinstance(path, Mapping) else path):
-        found = locate(path, caps, kinds=SUFFIXES, takes=lambda source: source.inner.suffix.lower() in SUFFIXES)
-        tables = {
-            split: pa.concat_tables([table for file in files for table in _tables(file, unit, caps, encoding)])
-            for split, files in found.items()
-        }
+    tables = read_all(path, caps, lambda file: _tables(file, unit, caps, encoding), kinds=SUFFIXES)
     return _held_out(tables, shares, inside=unit == "file")
 
 

@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 import pyarrow as pa
 
 from headway.data.columns import ANSWERS
-from headway.data.locate import locate
+from headway.data.locate import read_all
 from headway.data.names import shown
 from headway.data.records import with_origin
-from headway.data.streams import MAX_BYTES, Caps, Source, check_encoding, guarded, whole
+from headway.data.streams import MAX_BYTES, Caps, Source, check_encoding, whole
 from headway.errors import DataError
 
 OWN_SUFFIXES = (".json",)  # of a run on such data, never a table of other columns
@@ -31,11 +31,7 @@ def read(
     """
     check_encoding(encoding)
     caps = Caps(max_bytes)
-    with guarded("data.path" if isinstance(path, Mapping) else path):
-        found = locate(path, caps, kinds=OWN_SUFFIXES, takes=lambda source: source.inner.suffix.lower() in OWN_SUFFIXES)
-        return {
-            split: pa.concat_tables([_table(file, caps, encoding) for file in files]) for split, files in found.items()
-        }
+    return read_all(path, caps, lambda file: [_table(file, caps, encoding)], kinds=OWN_SUFFIXES)
 
 
 def _table(source: Source, caps: Caps, encoding: str) -> pa.Table:
