@@ -99,3 +99,16 @@ def test_bomb_of_xz_stops_at_the_cap(tmp_path: Path) -> None:
     file = write(tmp_path / "Translation-en.xz", lzma.compress(stanza * 30, preset=0))
     with pytest.raises(DataError, match=r"Translation-en\.xz: unpacks to more than 1,000,000 bytes"):
         read(file, max_bytes=1_000_000)
+
+
+def test_tags(tmp_path: Path) -> None:
+    entries = (
+        "Package: a\nTag: role::program, interface::x11,\n uitoolkit::gtk\nDescription: a game\n\n"
+        "Package: b\nTag: role::data\nDescription: data\n\nPackage: c\nDescription: no tags\n"
+    )
+    table = read(write(tmp_path / "Packages", entries), debtags=["uitoolkit::gtk", "role::program"])["all"]
+    assert table.select(["target", "debtags"]).to_pylist() == [
+        {"target": "a game", "debtags": ["role::program", "uitoolkit::gtk"]}
+    ]
+    with pytest.raises(DataError, match=r"no package with a Description and one of data\.debtags"):
+        read(write(tmp_path / "Packages", entries), debtags=["role::plugin"])

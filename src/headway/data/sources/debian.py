@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,12 +22,15 @@ _DESCRIPTION = re.compile(r"Description(-(?!md5$)[\w@]+)?", re.IGNORECASE)
 def read(
     path: str | Path | Mapping[str, str | Sequence[str]] | None = None,
     *,
+    debtags: Sequence[str] = (),
     max_bytes: int = MAX_BYTES,
     max_record_bytes: int = MAX_RECORD_BYTES,
 ) -> Mapping[str, pa.Table]:
     """Read control files: Translation-en, Packages, a dpkg status; plain, .gz or .xz.
 
     path: as of `files.read`; null or "installed": the packages of this machine, /var/lib/dpkg/status.
+    debtags: such as "role::program"; where given, a column `debtags` lists those of them that an entry has, and
+    entries with none of them are left out. Packages has debtags, Translation-en has none.
     Columns: `text`, the long description, its wrapped lines joined and its lists kept ("" where there is none);
     `target`, the short one; `package`; `origin`, file:line of the entry; and `group`, the first paragraph, which
     packages of one source share (foo, foo-dev, foo-doc): a cut between them would test on what was trained on.
@@ -35,30 +39,38 @@ def read(
     """
     caps = Caps(max_bytes, max_record_bytes)
     where = INSTALLED if path is None or path == "installed" else path
-    return read_all(where, caps, lambda file: _tables(file, caps), kinds=("control files",), takes=lambda _: True)
+    wanted = frozenset(debtags)
+    return read_all(
+        where, caps, lambda file: _tables(file, wanted, caps), kinds=("control files",), takes=lambda _: True
+    )
 
 
-def _tables(source: Source, caps: Caps) -> Iterator[pa.Table]:
+def _tables(source: Source, wanted: frozenset[str], caps: Caps) -> Iterator[pa.Table]:
     empty = True
     with opened(source, caps) as stream:
         lines = Lines(stream, source, caps, "utf-8")
-        for origins, entries in chunked(lines, _entries(lines)):
+        for origins, entries in chunked(lines, _entries(lines, wanted)):
             empty = False
-            columns = [pa.array(column, pa.string()) for column in zip(*entries, strict=True)]
-            yield with_origin(pa.table(dict(zip(COLUMNS, columns, strict=True))), origins)
+            *texts, tags = zip(*entries, strict=True)
+            table = pa.table([pa.array(column, pa.string()) for column in texts], names=COLUMNS)
+            if wanted:
+                table = table.append_column("debtags", pa.array(tags, pa.list_(pa.string())))
+            yield with_origin(table, origins)
+    if empty and wanted:
+        raise DataError(f"{source}: holds no package with a Description and one of data.debtags; Packages has")
     if empty:
         raise DataError(f"{source}: holds no package with a Description; Translation-en of a Debian mirror does")
 
 
-def _entries(lines: Lines) -> Iterator[tuple[str | None, ...]]:
-    """COLUMNS of each stanza that has a description."""
+def _entries(lines: Lines, wanted: frozenset[str]) -> Iterator[tuple[Any, ...]]:
+    """COLUMNS and the wanted tags of each stanza that has a description and, if any are wanted, tags."""
     fields: dict[str, list[str]] = {}
     last: list[str] | None = None  # the lines of the field that goes on
     lines.begin()
     for raw in lines:
         line = unended(raw)
         if not line.strip():
-            yield from _described(fields)
+            yield from _described(fields, wanted)
             fields, last = {}, None
             lines.begin()
         elif line[0] in " \t" and last is not None:
@@ -70,14 +82,23 @@ def _entries(lines: Lines) -> Iterator[tuple[str | None, ...]]:
             raise DataError(
                 f"{lines.name}:{lines.number}: neither 'Field: value' nor a line after a space: {shown(line)}"
             )
-    yield from _described(fields)
+    yield from _described(fields, wanted)
 
 
-def _described(fields: Mapping[str, list[str]]) -> Iterator[tuple[str | None, ...]]:
+def _described(fields: Mapping[str, list[str]], wanted: frozenset[str]) -> Iterator[tuple[Any, ...]]:
+    tags = [tag for tag in re.split(r"[,\s]+", " ".join(fields.get("tag", ()))) if tag in wanted]
+    if wanted and not tags:
+        return
     for name, (short, *long) in fields.items():
         if _DESCRIPTION.fullmatch(name):
             text = _unwrapped(long)
-            yield text, short.strip(), fields.get("package", [None])[0], text.partition("\n\n")[0] or short.strip()
+            yield (
+                text,
+                short.strip(),
+                fields.get("package", [None])[0],
+                text.partition("\n\n")[0] or short.strip(),
+                tags,
+            )
             return
 
 
