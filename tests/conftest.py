@@ -1,12 +1,14 @@
 """Tiny models in folders, run folders to train in, and an environment without network or the user's caches."""
 
 import copy
+import importlib.util
 import os
 import random
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -169,3 +171,24 @@ def write_examples(path: Path, count: int, split: str) -> None:
             label = draw.randrange(2)
             words = draw.choices(WORDS[3 * label : 3 * label + 3] + WORDS[6:10], k=draw.randint(1, 11))
             file.write(f"{' '.join(words)} {split[:2]}{number},{('pos', 'neg')[label]}\n")
+
+
+@pytest.fixture(scope="session")
+def hatch_build() -> ModuleType:
+    """The build hook's module, which knows how to run npm."""
+    spec = importlib.util.spec_from_file_location("hatch_build", Path(__file__).parents[1] / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def pages(hatch_build: ModuleType) -> Path:
+    """Folder of the dashboard's pages, built from the sources as they are now; skips where npm cannot be had."""
+    try:
+        hatch_build.build()
+    except hatch_build.NoTools as error:
+        pytest.skip(f"the pages cannot be built: {error}")
+    return Path(hatch_build.STATIC)

@@ -174,7 +174,15 @@ def test_the_tree_is_the_repository() -> None:
 
 def test_the_run_folder_is_the_stores() -> None:
     known = {layout.RUN, layout.CONFIG, layout.OVERRIDES, layout.PATCH, layout.ENVIRONMENT, layout.HISTORY}
-    known |= {layout.SUMMARY, layout.OUTPUT, layout.HEARTBEAT, layout.LOCK, layout.mirror_file("wandb")}
+    known |= {
+        layout.SUMMARY,
+        layout.OUTPUT,
+        layout.HEARTBEAT,
+        layout.LOCK,
+        layout.SYSTEM,
+        layout.MARKS,
+        layout.mirror_file("wandb"),
+    }
     known |= {f"{folder}/" for folder in (layout.PREDICTIONS, layout.CHECKPOINTS, layout.ARTIFACTS)}
     [block] = [block for block in blocks(README, "text") if block.startswith("runs/")]
     assert set(re.findall(r"^  (\S+)", block, re.MULTILINE)) == known | {"traceback.txt"}

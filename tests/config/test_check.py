@@ -33,6 +33,20 @@ def problems_of(*overrides: str, **options: object) -> list[str]:
     return []
 
 
+def test_of_several_overrides_only_the_one_at_fault_is_blamed(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "own.yaml").write_text(
+        "# @package _global_\ndefaults: [{override /data: files}]\ndata: {path: {train: a, val: b}}\n"
+    )
+    given = ["experiment=own", "data.encoding=ascii", "data.path={train: c, test: d}", "seed=1", "data.path.val=e"]
+    problems = problems_of(*given, config_dirs=[tmp_path])
+    assert len(problems) == 1
+    assert problems[0].startswith("data.path={train: c, test: d}: ")
+    assert "Key 'test' is not in struct" in problems[0]
+    given[2] = "+data.path={train: c, test: d}"  # as the message says
+    assert problems_of(*given, config_dirs=[tmp_path]) == []
+
+
 def test_default_is_sound() -> None:
     assert check(compose([])) == []
 

@@ -9,7 +9,7 @@ import pytest
 
 from headway.config.completion import SHELLS, complete, script
 
-COMMANDS = ["train", "resume", "eval", "predict", "runs", "show", "check", "completion"]
+COMMANDS = ["train", "resume", "eval", "predict", "runs", "show", "sql", "ui", "check", "completion"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from headway.data.examples import TAGGED
 from headway.data.prepare import prepare, prepare_tables
 from headway.data.typed import read_examples
 from headway.errors import DataError
@@ -164,6 +165,58 @@ def test_read_examples_from_a_file_as_the_training_data_was_read(tmp_path: Path)
     lines = tmp_path / "lines.txt"
     lines.write_text("first\nsecond\n")
     assert read_examples(lines, data)["text"].to_pylist() == ["first", "second"]
+
+
+COLUMNS = {"_target_": "headway.data.sources.conll.read", "path": "gone", "tokens": "tokens", "tags": "tags"}
+
+
+@pytest.mark.parametrize("name", ["new.txt", "new.tsv", "new.conll"])
+@pytest.mark.parametrize(
+    ("content", "changes", "expected"),
+    [
+        ("EU NNP B-ORG\nrejects VBZ O\n\nParis NNP _\n", {}, [["EU", "rejects"], ["Paris"]]),
+        ("EU\tB-ORG\nrejects\tO\n\nNew York\tO\n", {"delimiter": "\t"}, [["EU", "rejects"], ["New York"]]),
+        ("EU\tB-ORG\n", {}, [["EU"]]),
+        ("# a remark\n1\tEU\tB-ORG\n\n", {"token_column": 1, "tag_column": 2}, [["EU"]]),
+        ("EU\nrejects\n\nParis\n", {}, [["EU", "rejects"], ["Paris"]]),  # tokens alone
+        ("EU\nrejects\n\nParis\n", {"delimiter": "\t", "token_column": 1}, [["EU", "rejects"], ["Paris"]]),
+        ("EU ORG\nrejects none\n", {"labels": {"ORG": "B-ORG", "none": "O"}}, [["EU", "rejects"]]),
+    ],
+)
+def test_a_file_of_columns_for_a_run_on_columns(
+    tmp_path: Path, name: str, content: str, changes: dict[str, Any], expected: list[list[str]]
+) -> None:
+    file = tmp_path / name
+    file.write_text(content)
+    found = read_examples(file, COLUMNS | changes, TAGGED, ["O", "B-ORG"])
+    assert found["tokens"].to_pylist() == expected
+    assert found["tags"].null_count == len(found)
+
+
+def test_what_is_no_file_of_columns_is_read_as_ever(tmp_path: Path) -> None:
+    lines = tmp_path / "lines.txt"
+    lines.write_text("EU rejects\nParis sleeps O\n")  # the same number of words a line, or a tag behind some
+    assert read_examples(lines, COLUMNS, TAGGED, ["O", "B-ORG"])["tokens"].to_pylist() == [
+        ["EU", "rejects"],
+        ["Paris", "sleeps", "O"],
+    ]
+    table = tmp_path / "table.tsv"
+    table.write_text("tokens\ttags\nEU rejects\tB-ORG O\n")
+    assert read_examples(table, COLUMNS, TAGGED, ["O", "B-ORG"])["tokens"].to_pylist() == [["EU", "rejects"]]
+    table.write_text("EU\tX\nrejects\tY\n")
+    with pytest.raises(DataError, match=r"no column 'tokens' .*; or give a token a line, alone or with"):
+        read_examples(table, COLUMNS, TAGGED, ["O", "B-ORG"])
+
+
+def test_columns_with_gold_and_their_mistakes(tmp_path: Path) -> None:
+    file = tmp_path / "new.txt"
+    file.write_text("EU B-ORG\nrejects O\n\nParis\n")
+    with pytest.raises(DataError, match=r"new\.txt:4: expected 2 columns"):  # not taken for a sentence a line
+        read_examples(file, COLUMNS, TAGGED, ["O", "B-ORG"], gold=True)
+    file.write_text("EU B-ORG\nrejects O\n")
+    assert read_examples(file, COLUMNS, TAGGED, ["O", "B-ORG"], gold=True)["tags"].to_pylist() == [[1, 0]]
+    file.write_text("EU\nrejects\n")
+    assert read_examples(file, COLUMNS, TAGGED, ["O", "B-ORG"], gold=True)["tags"].to_pylist() == [None]
 
 
 def test_read_examples_from_lists() -> None:

@@ -198,7 +198,8 @@ def outcome(run: Path) -> dict:
     train, val, counts = {}, {}, {}
     for row in Run.open(run).rows():
         if "train/loss" in row:
-            train[row["step"]] = (row["train/loss"].hex(), row["train/grad_norm"].hex(), row["train/lr"].hex())
+            names = ("train/loss", "train/grad_norm", "train/lr", "train/tokens")
+            train[row["step"]] = [float(row[name]).hex() for name in names]
         if "val/loss" in row:
             val[row["step"]] = {k: v.hex() for k, v in row.items() if k.startswith("val/")}
             counts[row["step"]] = counts.get(row["step"], 0) + 1

@@ -93,6 +93,9 @@ def test_sigterm_saves_and_exits_143_then_resume_finishes(tmp_path: Path, overri
     assert resumed.end() == 0, resumed.errors
     assert meta(run)["status"] == "finished"
     assert [attempt["status"] for attempt in meta(run)["attempts"]] == ["preempted", "finished"]
+    samples = [json.loads(line) for line in (run / "system.jsonl").read_text().splitlines()]
+    assert len(samples) >= 2  # each attempt took more than a second
+    assert max(sample["memory_bytes"] for sample in samples) > 2**20
 
     again = Training("resume", "last", "--runs-dir", str(tmp_path / "runs"))
     assert again.end() == 2  # nothing left to do is said in one line

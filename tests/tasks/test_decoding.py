@@ -1,5 +1,6 @@
 """Generation: against transformers' own, row by row, token by token, and as a stream."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from headway.cli import DECODING, parser
 from headway.models.ngram import KneserNey
 from headway.models.pretrained import Pretrained
 from headway.models.recurrent import Recurrent
@@ -79,6 +81,26 @@ def test_beams_are_those_of_transformers(tokenizer: PreTrainedTokenizerBase, nam
     for mine, theirs_ in zip(ours, theirs, strict=True):
         whole = theirs_[1:]
         assert mine == whole[: whole.index(23)] if 23 in whole else mine == whole
+
+
+def test_the_length_penalty_chooses_among_the_beams(tokenizer: PreTrainedTokenizerBase) -> None:
+    """After 9, the end has a probability of 0.6, and 10 with the end one of 0.4: log(0.4) / 2 is above log(0.6)."""
+    model: Any = KneserNey(order=3).causal_lm(tokenizer, weights=True)
+    [end] = end_tokens(model)
+    model.fit(np.array(row) for row in [[9, end]] * 600 + [[9, 10, end]] * 400)
+    batch, how = padded([[9]], tokenizer.pad_token_id), Decoding(max_new_tokens=8, beams=2)
+    assert generate(model, batch, how.changed({"length_penalty": 0.0})) == [[]]
+    assert generate(model, batch, how) == [[10]]
+
+
+def test_the_command_line_has_an_option_for_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(DECODING) == {field.name for field in fields(Decoding)}
+    given = parser().parse_args(["predict", "last", "a text", "--beams", "3", "--length-penalty", "0.5"])
+    how = Decoding(beams=1, temperature=0.7).changed({name: getattr(given, name) for name in DECODING})
+    assert how == Decoding(beams=3, temperature=0.7, length_penalty=0.5)
+    with pytest.raises(SystemExit):
+        parser().parse_args(["predict", "last", "a text", "--length-penalty", "nan"])
+    assert "--length-penalty: invalid finite value: 'nan'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -251,9 +251,16 @@ def test_what_does_not_fit_is_said_before_training(
 ) -> None:
     data = write_numbers(tmp_path / "numbers")
     small = {"_target_": "headway.models.scratch.Scratch", "architecture": "bart", "layers": 1, "width": 32, "heads": 2}
-    path = training_run({}, changes(data, **{"model": {**small, "max_positions": 6}}))
-    assert guarded(path, SilentChannel()) == 1
-    assert "has 6 positions; use 6 or less" in capsys.readouterr().err
+    for lengths, key in (
+        ({"max_source_length": 8}, "max_source_length=8"),
+        ({"max_target_length": 9}, "max_target_length=9"),
+        ({"max_new_tokens": 7}, "max_new_tokens=7"),
+    ):
+        short = {"max_source_length": 6, "max_target_length": 6, **lengths}
+        task = {"_target_": "headway.tasks.seq2seq.SequenceToSequence", **short}
+        path = training_run({}, changes(data, **{"model": {**small, "max_positions": 6}, "task": task}))
+        assert guarded(path, SilentChannel()) == 1
+        assert f"task.{key}: the model bart has 6 positions; use 6 or less" in capsys.readouterr().err
     (data / "train.jsonl").write_text('{"english": "one", "german": ""}\n')
     path = training_run({}, changes(data, **{"data.empty": "error"}))
     assert guarded(path, SilentChannel()) == 1

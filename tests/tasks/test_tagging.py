@@ -258,6 +258,16 @@ def test_a_run_learns_is_evaluated_and_predicts(
     row = json.loads(capsys.readouterr().out)
     assert row["tokens"] == ["Was", "the", "good", "story", ",", "a", "plot", "?"]
     assert row["prediction"][2:4] == ["B-film", "I-film"]
+    tokens = tmp_path / "tokens.txt"
+    tokens.write_text("a\ngood\nstory\n\nbad\nstory\n")
+    assert main(["predict", str(path), str(tokens), "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["tokens"] for row in rows] == [["a", "good", "story"], ["bad", "story"]]
+    assert rows[0]["prediction"][1:] == ["B-film", "I-film"]
+    tokens.write_text("a\tO\ngood\tB-film\nstory\tI-film\n")
+    assert main(["predict", str(path), str(tokens), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tokens"] == ["a", "good", "story"]
+    assert evaluate(run, "file", "best", tokens)["examples"] == 1
     assert main(["predict", str(path), "a good story"]) == 0
     assert "good[B-film] story[I-film]" in capsys.readouterr().out
 

@@ -120,6 +120,23 @@ def test_sigterm_saves_the_step_and_resuming_changes_nothing(
     assert codes == ([143, 1, 0] if again else [143, 0])
 
 
+@pytest.mark.parametrize("batch", [6, 4])  # inside an epoch; where a validation is owed
+def test_a_checkpoint_from_before_tokens_were_counted_goes_on_with_their_number(
+    training_run: TrainingRun, uninterrupted: dict[str, Any], monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    run = training_run(SPLITS, SETTINGS)
+    with monkeypatch.context() as patch:
+        at_batch(patch, batch, True, terminate)
+        assert train(run) == 143
+    found = checkpoint.latest(run / "checkpoints")
+    assert found is not None
+    state = dict(found[1])
+    assert state["progress"].pop("tokens") > 0
+    checkpoint.save(run / "checkpoints", state)
+    assert train(run) == 0, (run / "traceback.txt").read_text()
+    assert outcome(run) == uninterrupted
+
+
 def test_two_interrupts_end_at_once_with_the_record_intact(
     training_run: TrainingRun, uninterrupted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +191,9 @@ def test_a_finished_run_holds_what_it_should(training_run: TrainingRun) -> None:
     assert {key for row in rows for key in row if key.startswith("val/")} == {f"val/{name}" for name in measured}
     assert all(row["perf/tokens_per_s"] > 0 for row in rows if "train/loss" in row)
     assert [row["epoch"] for row in rows if "val/loss" in row] == [1.0, 2.0, 3.0]
+    tokens = [row["train/tokens"] for row in rows if "train/loss" in row]
+    assert tokens == sorted(set(tokens))
+    assert tokens[3::4] == [record.meta["data"]["tokens"]["train"] * epoch for epoch in (1, 2, 3)]
 
     best_step = int(record.summary()["val/accuracy"]["max_step"])
     best, last = (checkpoint.pointed(run / "checkpoints", name) for name in ("best", "last"))

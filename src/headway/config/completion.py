@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-COMMANDS = ("train", "resume", "eval", "predict", "runs", "show", "check", "completion")
+COMMANDS = ("train", "resume", "eval", "predict", "runs", "show", "sql", "ui", "check", "completion")
 OF_RUNS = ("resume", "eval", "predict", "show")
 SHELLS = ("bash", "zsh", "fish")
 

@@ -53,7 +53,7 @@ class Composer:
             given = self._from_config(base, repo, given) + given
         given = [override for override in given if self._sweep_allowed(override)]
         given = [override for override in given if _is_group(repo, override) or self._key_known(base, repo, override)]
-        cfg = self._loaded_without_culprits(given)
+        cfg = self._loaded_without_culprits(repo, given)
         return cfg, [] if cfg is None else list(self._others(repo, given, cfg))
 
     def _parsed(self, line: str) -> Override | None:
@@ -146,23 +146,22 @@ class Composer:
     def _load(self, lines: list[str]) -> DictConfig:
         return self.loader.load_configuration(self.config_name, lines, run_mode=RunMode.RUN)
 
-    def _loaded_without_culprits(self, given: list[Override]) -> DictConfig | None:
-        """Composed from all of them or, if that fails, from those that do not fail alone."""
+    def _loaded_without_culprits(self, repo: IConfigRepository, given: list[Override]) -> DictConfig | None:
+        """Composed from all of them or, if that fails, from the groups and each value that goes with those before it.
+
+        The groups are known to compose.
+        """
         lines = [_alternatives(override)[0] for override in given]
-        try:
+        with suppress(*COMPOSITION_ERRORS):
             return self._load(lines)
-        except COMPOSITION_ERRORS as error:
-            reason = one_line(error)
-        sound = []
-        for line in lines:
+        chosen = [_is_group(repo, override) for override in given]
+        sound = [line for line, group in zip(lines, chosen, strict=True) if group]
+        for line in (line for line, group in zip(lines, chosen, strict=True) if not group):
             try:
-                self._load([line])
+                self._load([*sound, line])
                 sound.append(line)
             except COMPOSITION_ERRORS as error:
                 self.problems.append(f"{line}: {one_line(error)}")
-        if len(sound) == len(lines):
-            self.problems.append(reason)
-            return None
         return self._loaded(sound)
 
     def _others(self, repo: IConfigRepository, given: list[Override], cfg: DictConfig) -> Iterator[DictConfig]:

@@ -1,17 +1,9 @@
 """Folders that are made once and found again: each appears whole under its name, or not at all."""
 
-import os
 import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-
-
-def cache_folder(kind: str) -> Path:
-    """HEADWAY_CACHE/kind, else in the user's cache folder; may be deleted at any time."""
-    root = os.environ.get("HEADWAY_CACHE")
-    base = Path(root) if root else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "headway"
-    return base / kind
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:

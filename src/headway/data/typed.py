@@ -2,8 +2,9 @@
 
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from headway.data.records import ORIGIN, format_of, joined
 from headway.data.report import content_keys, example_ids
 from headway.data.sources import files
 from headway.data.streams import Source
+from headway.errors import DataError
 
 FILES = "headway.data.sources.files.read"
 
@@ -30,15 +32,17 @@ def read_examples(
 ) -> pa.Table:
     """A file (or anything the run's source takes), or texts each with a second one or None.
 
-    A file is read with the column names and settings of the data configuration; where it has one column only, that is
-    the text. Nothing is dropped. With `gold`, the answers in the file are read too; `labels` are the run's class names.
+    A file is read with the column names and settings of the data configuration, by the run's own source where it is in
+    the form of that (`conll.own_settings`); where it has one column only, that is the text. Nothing is dropped. With
+    `gold`, the answers in the file are read too; `labels` are the run's class names.
     Returns columns id, those of `examples` (gold null, or -1 for a class, where there is none), origin.
     Raises: DataError.
     """
     settings, common = separate(data)
     roles: dict[str, str | None] = {role: common[role] for role in examples.columns if role in common}
+    given = common.get("labels")
     if isinstance(source, Path):
-        table = read_file(source, settings)
+        table = read_file(source, settings, {*labels, *(given if isinstance(given, Mapping) else ())})
         missing = [role for role in examples.content if role not in examples.optional]
         found = [name for name in table.column_names if name != ORIGIN]
         if len(found) == 1 and (roles.get(missing[0]) or missing[0]) not in found:
@@ -50,9 +54,14 @@ def read_examples(
     answer = (roles.get(examples.gold) or examples.gold) if examples.gold else None
     if not gold and answer in table.column_names:
         table = table.drop_columns([answer])
-    table, _ = examples.without_empty(examples.select(table, roles, needs_gold=False), "keep")
+    try:
+        table, _ = examples.without_empty(examples.select(table, roles, needs_gold=False), "keep")
+    except DataError as error:
+        form = getattr(module_of(settings), "FORM", None)
+        if form is None or not isinstance(source, Path):
+            raise
+        raise DataError(f"{error}; or give {form}") from error
     if examples.classes:
-        given = common.get("labels")
         index = {name: i for i, name in enumerate(labels)}
         if labels and table[examples.gold].null_count < len(table):
             _, index = label_map.order(table[examples.gold], given if isinstance(given, Mapping) else labels)
@@ -69,15 +78,21 @@ def _typed(texts: Sequence[tuple[str, str | None]], origins: Sequence[str], exam
     return pa.Table.from_pylist(rows)
 
 
-def read_file(path: Path, settings: Mapping[str, Any]) -> pa.Table:
+def module_of(settings: Mapping[str, Any]) -> ModuleType:
+    """Of the source that these settings are for."""
+    return sys.modules[load_target(str(settings.get("_target_", FILES))).__module__]
+
+
+def read_file(path: Path, settings: Mapping[str, Any], labels: Collection[str] = ()) -> pa.Table:
     """All splits of a file under each other, read by the run's own source where that reads files of this kind."""
     target, source = str(settings.get("_target_", FILES)), Source(path)
     if target != FILES:
-        read = load_target(target)
-        own = getattr(sys.modules[read.__module__], "OWN_SUFFIXES", ())
-        whose = format_of(source) is None or source.inner.suffix.lower() in own
+        read, module = load_target(target), module_of(settings)
+        own = module.own_settings(source, settings, labels) if hasattr(module, "own_settings") else None
+        suffixes = getattr(module, "OWN_SUFFIXES", ())
+        whose = own is not None or format_of(source) is None or source.inner.suffix.lower() in suffixes
         if whose and "path" in inspect.signature(read).parameters:
-            return joined(list(source_tables({**settings, "path": str(path)}).values()))
+            return joined(list(source_tables({**(own or settings), "path": str(path)}).values()))
     options: dict[str, Any] = {}
     if target == FILES:
         names = ("delimiter", "quoting", "columns", "encoding", "max_bytes", "max_record_bytes")

@@ -184,9 +184,10 @@ def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def check_fit(source: Any, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+def check_fit(source: Any, tokenizer: PreTrainedTokenizerBase, max_length: int, key: str = "max_length") -> None:
     """Refuse, before any data is read, a tokenizer or a length that the model cannot take. `source`: any model source.
 
+    key: of the task's settings, the one that says `max_length`.
     Raises: ModelError naming the two sizes that disagree.
     """
     name = getattr(source, "path", None) or getattr(source, "architecture", type(source).__name__)
@@ -200,10 +201,10 @@ def check_fit(source: Any, tokenizer: PreTrainedTokenizerBase, max_length: int) 
             )
     usable = positions(source)
     if usable and max_length > usable:
-        raise ModelError(f"task.max_length={max_length}: the model {name} has {usable} positions; use {usable} or less")
+        raise ModelError(f"task.{key}={max_length}: the model {name} has {usable} positions; use {usable} or less")
     framing = tokenizer.num_special_tokens_to_add(pair=True)
     if max_length <= framing:
-        raise ModelError(f"task.max_length={max_length}: no room for text beside {framing} special tokens of {name}")
+        raise ModelError(f"task.{key}={max_length}: no room for text beside {framing} special tokens of {name}")
 
 
 def parameter_count(module: nn.Module) -> dict[str, int]:

@@ -54,6 +54,7 @@ class Dialogue:
         top_k: int | None = None,
         top_p: float | None = None,
         beams: int = 1,
+        length_penalty: float = 1.0,
         repetition_penalty: float = 1.0,
     ) -> None:
         if not 0 < max_new_tokens < max_length:
@@ -61,9 +62,7 @@ class Dialogue:
         self.max_length, self.template = max_length, template
         self.metrics, self.tokenize = metrics, tokenize
         self.measures = (*measured(metrics), "perplexity")
-        self.decoding = Decoding(
-            max_new_tokens, temperature, top_k, top_p, beams, repetition_penalty=repetition_penalty
-        )
+        self.decoding = Decoding(max_new_tokens, temperature, top_k, top_p, beams, length_penalty, repetition_penalty)
 
     def settings(self) -> Mapping[str, Any]:
         names = {"max_length": self.max_length, "template": self.template, "new": self.decoding.max_new_tokens}

@@ -52,15 +52,14 @@ class LanguageModelling:
         top_k: int | None = None,
         top_p: float | None = 0.95,
         beams: int = 1,
+        length_penalty: float = 1.0,
         repetition_penalty: float = 1.0,
     ) -> None:
         if max_length < 2 or not 1 <= (stride or 1) < max_length:
             raise ValueError("max_length must be 2 or more, and stride from 1 to max_length - 1")
         self.max_length, self.pack = max_length, pack
         self.stride = stride or max(1, max_length // 2)
-        self.decoding = Decoding(
-            max_new_tokens, temperature, top_k, top_p, beams, repetition_penalty=repetition_penalty
-        )
+        self.decoding = Decoding(max_new_tokens, temperature, top_k, top_p, beams, length_penalty, repetition_penalty)
 
     def settings(self) -> Mapping[str, Any]:
         return {"task": "lm", "max_length": self.max_length, "stride": self.stride, "pack": self.pack}

@@ -71,7 +71,13 @@ class SequenceToSequence:
             length_penalty=length_penalty,
             repetition_penalty=repetition_penalty,
         )
-        self.max_length = max(max_source_length, max_target_length, self.decoding.max_new_tokens)
+        lengths = {
+            "max_source_length": max_source_length,
+            "max_target_length": max_target_length,
+            "max_new_tokens": self.decoding.max_new_tokens,
+        }
+        self.longest = max(lengths, key=lengths.__getitem__)  # the key to name where the model has no room for it
+        self.max_length = lengths[self.longest]
 
     def settings(self) -> Mapping[str, Any]:
         return {

@@ -10,7 +10,7 @@ from headway.data.examples import Examples
 from headway.data.typed import read_examples
 from headway.errors import DataError
 from headway.store.run import Run
-from headway.training.session import plain
+from headway.training.session import kept_labels, plain
 
 FILES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".txt", ".conll", ".gz", ".zip")
 
@@ -18,11 +18,13 @@ FILES = (".csv", ".tsv", ".jsonl", ".json", ".parquet", ".txt", ".conll", ".gz",
 def examples_to_predict(arguments: list[str], pair: str | None, run: Run, examples: Examples) -> pa.Table:
     """Texts on the command line, one file of them (read as the run's data was), or "-" for a text a line.
 
+    For a run on column files of tagged tokens, a .txt or .tsv file is one of these too where `conll.own_settings` finds
+    it to be, and a sentence a line or a table where not.
     Returns a prepared table without gold. Raises: DataError for an empty input.
     """
     data = plain(thaw(run.config_text), "data")
     if len(arguments) == 1 and _is_file(arguments[0]):
-        return read_examples(Path(arguments[0]), data, examples)
+        return read_examples(Path(arguments[0]), data, examples, kept_labels(run.path))
     if len(arguments) == 1 and Path(arguments[0]).suffix in FILES and " " not in arguments[0]:
         raise DataError(f"{arguments[0]}: no such file; to predict this as a text, add a word to it")
     texts = [line.rstrip("\n") for line in sys.stdin] if arguments == ["-"] else arguments

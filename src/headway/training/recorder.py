@@ -34,6 +34,7 @@ class Progress:
     waited: int = 0  # validations since the best
     validated: bool = True  # False when training was asked to end before the validation of this step was done
     done: bool = False  # stopped early
+    tokens: int | None = None  # trained on since the start of the run, by all ranks; None: not counted yet
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,9 @@ class Recorder(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self.signals.install()  # after Lightning's own, which would exit with 0 and no checkpoint
         self._clock = time.perf_counter()
+        if self.progress.tokens is None:  # at the start, or from a checkpoint that lacks the number
+            plan = trainer.datamodule.steps.plan  # type: ignore[attr-defined]
+            self.progress.tokens = sum(int(plan.lengths[plan.step(step)].sum()) for step in range(self.step))
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -136,9 +140,13 @@ class Recorder(pl.Callback):
         self._save(trainer, module)
 
     def _flush(self, trainer: pl.Trainer) -> None:
-        """Read the steps since the last time off the device, in one transfer, and write a row for each."""
+        """Read the steps since the last time off the device, in one transfer, and write a row for each.
+
+        train/tokens: trained on since the start of the run, padding left out; it and perf/* are of all ranks together.
+        """
         if not self._rows:
             return
+        assert self.progress.tokens is not None
         losses = torch.stack([row[1] for row in self._rows])
         if trainer.world_size > 1:
             dist.all_reduce(losses)  # each rank holds its share of the step's mean
@@ -148,9 +156,11 @@ class Recorder(pl.Callback):
         tokens, examples = sum(row[4] for row in self._rows), sum(row[5] for row in self._rows)
         speed = {"perf/tokens_per_s": round(tokens / seconds, 1), "perf/examples_per_s": round(examples / seconds, 2)}
         rows, self._rows = self._rows, []
-        for (step, _, _, lr, _, _), loss, norm in zip(rows, losses.tolist(), norms.tolist(), strict=True):
+        for (step, _, _, lr, trained, _), loss, norm in zip(rows, losses.tolist(), norms.tolist(), strict=True):
+            self.progress.tokens += trained
             if self.history is not None:
-                self._log(step, {"train/loss": loss, "train/grad_norm": norm, "train/lr": lr, **speed})
+                done = {"train/tokens": float(self.progress.tokens)}
+                self._log(step, {"train/loss": loss, "train/grad_norm": norm, "train/lr": lr, **done, **speed})
             # fp16's loss scaler skips steps with infinite gradients by design; a non-finite loss is an end there too
             if not isfinite(loss) or (not isfinite(norm) and trainer.precision != "16-mixed"):
                 what = "loss" if not isfinite(loss) else "gradient norm"

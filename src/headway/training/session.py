@@ -12,8 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from headway.cache import cache_folder
 from headway.config.targets import instantiate
-from headway.data.cache import cache_folder, made_once
+from headway.data.cache import made_once
 from headway.data.encode import Encoded, cache_key, cached
 from headway.data.prepare import Prepared, prepare
 from headway.errors import ConfigError, ModelError
@@ -46,7 +47,7 @@ class Parts:
         """
         found = self._tokenizer(prepared)
         if found is not None:
-            check_fit(self.source, found, self.task.max_length)
+            check_fit(self.source, found, self.task.max_length, getattr(self.task, "longest", "max_length"))
         return found
 
     def _tokenizer(self, prepared: Prepared | None) -> PreTrainedTokenizerBase | None:

@@ -24,6 +24,7 @@ from headway.store import layout
 from headway.store.writer import Heartbeat, RunLock, RunRecord
 from headway.training.display import Display
 from headway.training.events import VARIABLE
+from headway.training.system import Sampler
 
 GRACE = 60.0  # seconds a worker gets to finish its step and save after a signal or after another rank has died
 log = logging.getLogger(__name__)
@@ -70,11 +71,14 @@ def run_attempt(
     run_dir: Path, trainer: Mapping[str, Any], record: RunRecord, lock: RunLock, display: Display
 ) -> Outcome:
     attempt = Attempt()
-    with (run_dir / layout.OUTPUT).open("ab", buffering=0) as output, forwarded_signals(attempt) as received:
+    sampler = Sampler(run_dir, attempt.workers, display.note)
+    with (run_dir / layout.OUTPUT).open("ab", buffering=0) as output, forwarded_signals(attempt) as received, sampler:
         start_workers(attempt, run_dir, device_count(trainer), lock, output, record, display)
         exit_codes = wait_for(attempt, received)
         for thread in attempt.threads:
             thread.join(timeout=GRACE)
+    if sampler.fault is not None:  # only now: run.json has one writer
+        record.update(system_fault=sampler.fault)
     return judge(exit_codes, attempt.ended, received)
 
 

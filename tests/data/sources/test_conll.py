@@ -74,6 +74,14 @@ def test_runs_of_spaces_part_columns(tmp_path: Path) -> None:
     assert rows(write(tmp_path / "a.bio", "EU   B-ORG  \nis   O\n"))[0][:2] == (["EU", "is"], ["B-ORG", "O"])
 
 
+def test_tokens_alone(tmp_path: Path) -> None:
+    file = write(tmp_path / "plain.txt", "-DOCSTART-\n\nEU\nrejects\n\n\nParis\n")
+    table = read(file, tag_column=None)["all"]
+    assert table["tokens"].to_pylist() == [["EU", "rejects"], ["Paris"]]
+    assert table["tags"].null_count == 2
+    assert table["origin"].to_pylist() == [f"{file}:3", f"{file}:7"]
+
+
 def test_folder_mapping_and_gz(tmp_path: Path) -> None:
     write(tmp_path / "train.conll.gz", gzip.compress(b"a\tO\n"))
     write(tmp_path / "dev.conll", "b\tO\n")
