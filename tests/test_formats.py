@@ -65,3 +65,10 @@ def test_value(number: float | None, text: str) -> None:
 )
 def test_safe_text_cannot_steer_a_terminal(text: str, shown: str) -> None:
     assert formats.safe(text, 10) == shown if len(text) > 10 else formats.safe(text) == shown
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_text() -> None:
+    given = ["=1+1", "+x", "-x", "@x", "\tx", "\rx", "-1.5", "+2", "-inf", "x=1", "", None, -3]
+    assert [formats.csv_cell(value) for value in given] == [
+        *("'=1+1", "'+x", "'-x", "'@x", "'\tx", "'\rx", "-1.5", "+2", "-inf", "x=1", "", None, -3)
+    ]

@@ -23,6 +23,17 @@ def _plain(char: str) -> bool:
     )
 
 
+def csv_cell(value: object) -> object:
+    """A text that a spreadsheet would run as a formula is led by an apostrophe; numbers stay as they are."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
 def duration(seconds: float | None) -> str:
     """3725 -> "1h 02m"; the two largest units."""
     if seconds is None:

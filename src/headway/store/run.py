@@ -12,6 +12,7 @@ from typing import Any
 from headway.errors import RunError
 from headway.store import layout
 from headway.store.history import Summary
+from headway.store.marks import read_marks
 from headway.store.process import is_alive, machine_id
 from headway.store.rows import History, read_summary
 
@@ -59,7 +60,10 @@ def default_mode(metric: str) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """One run as it was when opened; status, summary and rows are read from the folder when asked for."""
+    """One run as it was when opened; status, summary and rows are read from the folder when asked for.
+
+    `meta` is run.json, with what marks.json says of name, tags, notes and archived in its place.
+    """
 
     path: Path
     meta: dict[str, Any]
@@ -67,7 +71,7 @@ class Run:
     @classmethod
     def open(cls, path: Path | str) -> "Run":
         """Raises RunError for a folder that is no run."""
-        return cls(Path(path), read_meta(Path(path)))
+        return cls(Path(path), {**read_meta(Path(path)), **read_marks(Path(path))})
 
     @property
     def id(self) -> str:
@@ -80,6 +84,20 @@ class Run:
     @property
     def project(self) -> str:
         return str(self.meta["project"])
+
+    @property
+    def tags(self) -> list[str]:
+        return [str(tag) for tag in self.meta["tags"]]
+
+    @property
+    def notes(self) -> str | None:
+        notes = self.meta.get("notes")
+        return None if notes is None else str(notes)
+
+    @property
+    def archived(self) -> bool:
+        """Kept, but left out of lists unless they are asked for it."""
+        return self.meta.get("archived") is True
 
     @property
     def config_text(self) -> str:
