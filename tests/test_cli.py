@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from headway.cli import main
+from headway.cli import SQL_HELP, main
 from headway.config.completion import COMMANDS, SHELLS, script
 from headway.errors import RunError
+from headway.store.marks import write_marks
 from headway.store.run import Run
 from headway.store.writer import create_run
 
@@ -52,7 +54,16 @@ def look(step):
 """
 COMMAND_LINES = (
     *("--help", "train --help", "check --help", "predict --help", "train --cfg job", "train optimizer=sgd --help"),
-    *("train --prepare", "train optimizer.lrr=1", "runs", "runs --json", "show last", "show last --json"),
+    *(
+        "train --prepare",
+        "train optimizer.lrr=1",
+        "runs",
+        "runs --json",
+        "runs --archived",
+        "sql --help",
+        "show last",
+        "show last --json",
+    ),
     *(
         "resume nothing",
         "eval nothing",
@@ -153,6 +164,61 @@ def test_runs_of_a_folder_a_project_and_a_number(elsewhere: Path, capsys: pytest
     assert "2 older runs are not shown; --limit 0 shows all" in capsys.readouterr().out
     assert main(["runs", "--runs-dir", str(folder), "--limit", "0"]) == 0
     assert all(run in capsys.readouterr().out for run in runs[:1])
+
+
+def test_runs_of_a_filter_in_an_order(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [make_run(elsewhere / "runs", name=name, seed=seed, project=name) for seed, name in enumerate("abc")]
+    write_marks(runs[2], archived=True)
+    for arguments, expected in (
+        ([], "ba"),
+        (["--archived"], "cba"),
+        (["--sort", "seed"], "ab"),
+        (["--sort=-name", "--archived"], "cba"),
+        (["--filter", "seed < 1 or name = c"], "a"),
+        (["--filter", "seed < 1 or name = c", "--archived", "--sort", "name"], "ac"),
+        (["--filter", "seed >= 0", "--limit", "1"], "b"),
+        (["--filter", "seed >= 0", "--project", "a"], "a"),
+    ):
+        assert main(["runs", "--json", *arguments]) == 0
+        assert "".join(run["name"] for run in json.loads(capsys.readouterr().out)) == expected
+    assert main(["runs", "--sort", "seed", "--limit", "1"]) == 0
+    assert "1 more runs are not shown" in capsys.readouterr().out
+    assert main(["runs", "--filter", "seed > 9"]) == 0
+    assert capsys.readouterr().out == "no run in runs matches seed > 9\n"
+    assert main(["runs", "--filter", "sed > 9"]) == 2
+    said = "no run has sed; did you mean seed? (at character 1)"
+    assert capsys.readouterr() == ("", f"headway: error: {said}\n")
+
+
+def test_sql(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed, name in enumerate(["=1+1", "\x1b[31mred"]):
+        make_run(elsewhere / "runs", name=name, seed=seed)
+    query = "SELECT seed, name FROM runs ORDER BY seed"
+    assert main(["sql", query, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"seed": 0, "name": "=1+1"}, {"seed": 1, "name": "\x1b[31mred"}]
+    assert main(["sql", query, "--csv"]) == 0
+    assert capsys.readouterr().out == "seed,name\n0,'=1+1\n1,\x1b[31mred\n"
+    assert main(["sql", query, "--limit", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split() for line in out.splitlines()] == [["seed", "name"], ["0", "=1+1"]]
+    assert err == "headway: only the first 1 rows; --limit N shows more\n"
+    assert main(["sql", query]) == 0
+    assert "\\u001b[31mred" in capsys.readouterr().out
+    assert main(["sql", "DROP TABLE main.runs"]) == 2
+    assert capsys.readouterr().err == "headway: error: sql: only SELECT is allowed here\n"
+
+
+def test_the_help_of_sql_names_the_columns_that_there_are(elsewhere: Path) -> None:
+    from headway import Store
+
+    make_run(elsewhere / "runs")
+    store = Store(elsewhere / "runs")
+    store.refresh()
+    tables = re.sub(r" \(\w+\)", "", SQL_HELP).partition("tables:\n")[2].partition("\nconfig.value")[0]
+    shown = [re.findall(r"\w+", table) for table in re.split(r"^  (?=\w)", tables, flags=re.MULTILINE)[1:]]
+    assert [name for name, *_ in shown] == ["runs", "config", "metrics", "history"]
+    for name, *columns in shown:
+        assert store.sql(f"SELECT * FROM {name}").columns == columns
 
 
 def test_a_prepared_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -238,4 +238,12 @@ def test_the_end_of_a_training_shows_results_path_and_what_is_next(make) -> None
     assert "val/accuracy" in text
     assert "train/lr" not in text
     assert str(run.path) in text.replace("\n", "")
-    assert text.count("headway ") == 3
+    assert "look      headway ui\n" in text
+    assert text.count("headway ") == 4
+
+
+def test_the_dashboard_is_opened_on_the_folder_that_holds_the_run(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make("finished", 0.75)
+    assert " headway ui " in printed(show_view(run))
+    monkeypatch.setenv("HEADWAY_RUNS", "elsewhere")
+    assert f"look      headway ui {run.path.parent.parent}\n" in printed(*finished_view(run), width=300)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -18,14 +19,25 @@ if TYPE_CHECKING:
 
 RUN_HELP = "a run's id, a unique beginning of it, its name, a path, `last`, or `best:METRIC` (best:val/accuracy)"
 TRUST_HELP = "run the Python code that came with a model"
+
+
+def finite(text: str) -> float:
+    """A number on the command line. Raises: ValueError, which argparse says in its own words."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
 # of generated text, by the names of `tasks.decoding.Decoding`: type and meaning
 DECODING: dict[str, tuple[Callable[[str], Any], str]] = {
     "max_new_tokens": (int, "most tokens to generate"),
-    "temperature": (float, "sample, with logits divided by this; 0 is greedy"),
+    "temperature": (finite, "sample, with logits divided by this; 0 is greedy"),
     "top_k": (int, "sample from this many likeliest tokens"),
-    "top_p": (float, "sample from the likeliest tokens that together have this probability"),
+    "top_p": (finite, "sample from the likeliest tokens that together have this probability"),
     "beams": (int, "search with this many beams"),
-    "repetition_penalty": (float, "above 1: less likely again what stands there already"),
+    "length_penalty": (finite, "of beams: above 1 longer texts win more often, below 1 shorter ones"),
+    "repetition_penalty": (finite, "above 1: less likely again what stands there already"),
     "seed": (int, "of sampling"),
 }
 DESCRIPTION = "Trains language models, records every run, and says which difference is real."
@@ -38,6 +50,22 @@ examples:
   headway predict last "Shares rose after the merger"
 
 `headway train` takes every flag Hydra knows: -m, --cfg job, --config-dir DIR, --hydra-help, ...
+"""
+SQL_HELP = """\
+tables:
+  runs      id, name, project, status, tags (JSON), notes, archived, created (unix), created_at, started_at, ended_at,
+            seconds, step, steps, seed, recipe, data, commit, host, cause, monitor, mode, overrides (JSON), root, path
+  config    run, key, value, number
+  metrics   run, key, last, last_step, min, min_step, max, max_step, best, mode
+  history   run, metric, step, value
+config.value is text, config.number is set where it is a number (1 for true); history has every logged point, also of
+the metrics time and epoch.
+run is the run's id. The names cover the tables of the index itself, which are main.runs and so on.
+
+examples:
+  headway sql "select run, best from metrics where key = 'val/accuracy' order by best desc limit 5"
+  headway sql "select value, avg(best) from config join metrics using (run) where config.key = 'optimizer.lr'
+               and metrics.key = 'val/loss' group by value"
 """
 
 
@@ -117,8 +145,23 @@ def parser() -> argparse.ArgumentParser:
     sub = command("runs", runs_command, "list runs, newest first")
     sub.add_argument("--project", help="only this project")
     sub.add_argument("--limit", type=int, default=20, help="at most this many; 0 for all (default: 20)")
+    sub.add_argument("--filter", metavar="F", help="""only these: 'config.optimizer.lr < 1e-4 and status = finished'""")
+    sub.add_argument("--sort", metavar="KEYS", help="by these, - for descending: --sort=-val/accuracy,created")
+    sub.add_argument("--archived", action="store_true", help="also those that were archived")
+    sub = command("sql", sql_command, "ask all runs one SELECT", **(raw | {"epilog": SQL_HELP}))
+    sub.add_argument("query", help="one SELECT over runs, config, metrics and history, as below")
+    sub.add_argument("--csv", action="store_true", help="print CSV instead of a table")
+    sub.add_argument("--limit", type=int, default=10_000, help="at most this many rows (default: 10000)")
     sub = command("show", show_command, "show one run: status, metrics, data, checkpoints, how to go on")
     sub.add_argument("run", help=RUN_HELP)
+    sub = commands.add_parser("ui", help="open the dashboard over one or more folders of runs")
+    sub.add_argument("paths", nargs="*", metavar="PATH", help="folders of runs (default: $HEADWAY_RUNS, else ./runs)")
+    sub.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    sub.add_argument("--port", type=int, help="port to listen on (default: 6160, or the next free one)")
+    sub.add_argument("--token", help="what every visitor must show (default: generated where --host is not loopback)")
+    sub.add_argument("--read-only", action="store_true", help="refuse tags, notes, renaming, archiving and deleting")
+    sub.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    sub.set_defaults(call=ui_command)
     for name in ("resume", "eval", "predict"):
         commands.choices[name].add_argument("--trust-remote-code", action="store_true", help=TRUST_HELP)
     sub = commands.add_parser("completion", help="print a tab-completion script for bash, zsh or fish")
@@ -268,16 +311,30 @@ def runs_command(options: argparse.Namespace) -> int:
     from headway.store.find import list_runs, runs_root
     from headway.views import runs_json, runs_table
 
-    runs = list_runs(runs_root(options.runs_dir), options.project)
-    chosen = runs[: options.limit] if options.limit else runs
-    if options.json:
-        print_json(runs_json(chosen))
-    elif runs:
-        print_rich([runs_table(chosen)])
-        if len(chosen) < len(runs):
-            sys.stdout.write(f"{len(runs) - len(chosen)} older runs are not shown; --limit 0 shows all\n")
+    root = runs_root(options.runs_dir)
+    if options.filter is None and options.sort is None:
+        listed = list_runs(root, options.project)
+        runs = [run for run in listed if options.archived or not run.archived]
+        total, runs = len(runs), runs[: options.limit or None]
     else:
-        sys.stdout.write(f"no runs in {runs_root(options.runs_dir)}; start one with: headway train\n")
+        from headway import Store
+
+        store = Store(root)
+        store.refresh()
+        table = store.table(options.filter or "", options.sort or "-created", limit=None, archived=options.archived)
+        found = [row.id for row in table.rows if options.project in (None, row.project)]
+        total, runs = len(found), [store.run(id) for id in found[: options.limit or None]]
+    if options.json:
+        print_json(runs_json(runs))
+    elif runs:
+        print_rich([runs_table(runs)])
+        if len(runs) < total:
+            which = "older" if options.sort is None else "more"
+            sys.stdout.write(f"{total - len(runs)} {which} runs are not shown; --limit 0 shows all\n")
+    elif options.filter:
+        sys.stdout.write(f"no run in {root} matches {options.filter}\n")
+    else:
+        sys.stdout.write(f"no runs in {root}; start one with: headway train\n")
     return 0
 
 
@@ -290,6 +347,46 @@ def show_command(options: argparse.Namespace) -> int:
     else:
         print_rich([show_view(run)])
     return 0
+
+
+def sql_command(options: argparse.Namespace) -> int:
+    from headway import Store
+    from headway.store.find import runs_root
+    from headway.views import sql_table
+
+    store = Store(runs_root(options.runs_dir))
+    store.refresh()
+    found = store.sql(options.query, limit=options.limit)
+    if options.json:
+        print_json([dict(zip(found.columns, row, strict=True)) for row in found.rows])
+    elif options.csv:
+        import csv
+
+        from headway.formats import csv_cell
+
+        rows = [[csv_cell(cell) for cell in row] for row in (found.columns, *found.rows)]
+        csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+    else:
+        print_rich([sql_table(found)])
+    if found.more:
+        sys.stderr.write(f"headway: only the first {len(found.rows)} rows; --limit N shows more\n")
+    return 0
+
+
+def ui_command(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from headway.store.find import runs_root
+    from headway.web.serve import serve
+
+    return serve(
+        [Path(path) for path in options.paths] or [runs_root()],
+        host=options.host,
+        port=options.port,
+        token=options.token,
+        read_only=options.read_only,
+        browser=not options.no_browser,
+    )
 
 
 def completion_command(options: argparse.Namespace) -> int:

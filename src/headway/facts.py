@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from headway.store import layout
+from headway.store.find import runs_root
 from headway.store.run import Run
 from headway.store.values import number
 
@@ -98,6 +99,12 @@ def next_commands(run: Run) -> list[tuple[str, str]]:
     if run.status not in RESUMABLE:
         commands.append(("repeat", _again(run)))
     return commands
+
+
+def look_command(run: Run) -> str:
+    """What opens the dashboard on the folder of runs that holds this one."""
+    root = run.path.parent.parent
+    return "headway ui" if root.resolve() == runs_root().resolve() else shlex.join(["headway", "ui", str(root)])
 
 
 def _again(run: Run) -> str:

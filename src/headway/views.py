@@ -6,7 +6,7 @@ Names, tags and metrics are other people's text: they are shown as text, never a
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
@@ -14,11 +14,14 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from headway.facts import checkpoints, files, next_commands, runs_json, show_json
+from headway.facts import checkpoints, files, look_command, next_commands, runs_json, show_json
 from headway.formats import age, duration, safe, size, value
 from headway.store.run import Run
 
-__all__ = ["finished_view", "runs_json", "runs_table", "show_json", "show_view"]
+if TYPE_CHECKING:
+    from headway.store.index.sql import Rows
+
+__all__ = ["finished_view", "runs_json", "runs_table", "show_json", "show_view", "sql_table"]
 
 STYLES = {
     "created": "dim",
@@ -60,6 +63,17 @@ def runs_table(runs: Sequence[Run]) -> RenderableType:
     if len({fact["project"] for fact in facts}) == 1:
         del columns["project"]
     return _Lines({header: cells for header, cells in columns.items() if any(cell.plain for cell in cells)})
+
+
+def sql_table(found: "Rows") -> Table:
+    """The rows of a statement; numbers to the right."""
+    table = _table(2)
+    for at, name in enumerate(found.columns):
+        number = all(isinstance(row[at], int | float | None) for row in found.rows)
+        table.add_column(Text(safe(name, 60)), justify="right" if number else "left", overflow="fold")
+    for row in found.rows:
+        table.add_row(*(Text("" if cell is None else safe(cell, 600)) for cell in row))
+    return table
 
 
 @dataclass(frozen=True)
@@ -131,7 +145,7 @@ def finished_view(run: Run) -> list[RenderableType]:
     """The end of a training: what came of it, where it is, and what to do next."""
     status = Text.assemble((run.status, STYLES.get(run.status, "")), f" after {duration(run.seconds) or '0s'}")
     metrics = _metrics(run, ("val/", "test/"))
-    lines = [("run", str(run.path)), *next_commands(run)]
+    lines = [("run", str(run.path)), ("look", look_command(run)), *next_commands(run)]
     # plain lines, not a table: a path or a command that is cut to fit the window cannot be copied
     told = [Text.assemble((f"{name:<10}", "dim"), safe(line)) for name, line in lines]
     return [Text(), status, *([metrics] if metrics else []), Text(), *told]
@@ -241,7 +255,7 @@ def _commands(run: Run) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, command in next_commands(run):
+    for name, command in [("look", look_command(run)), *next_commands(run)]:
         table.add_row(name, Text(safe(command)))
     return table
 

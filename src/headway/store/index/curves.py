@@ -49,7 +49,7 @@ def curves(
     A run without the metric, or without what x asks for, has n = 0. What lies in the range is within the extremes
     that are returned; a bucket that reaches over an end of the range is returned whole.
     """
-    keys = _keys(connection, run_ids)
+    keys, points = _keys(connection, run_ids), max(points, 2)
     low, high = -math.inf if start is None else start, math.inf if stop is None else stop
     ranges = dict.fromkeys(keys.values(), (low, high))
     places: dict[int, _Shape] = {}

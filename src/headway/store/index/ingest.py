@@ -17,11 +17,11 @@ from typing import BinaryIO
 
 from headway.errors import RunError
 from headway.store import layout
-from headway.store.index.describe import describe, guess_monitor, mode_of
+from headway.store.index.describe import describe, guess_monitor, mode_of, open_run
 from headway.store.index.parse import Parser, read_blocks
 from headway.store.index.series import Names, SeriesWriter
 from headway.store.rows import read_summary
-from headway.store.run import HEARTBEAT_LIMIT, Run, last_beat
+from headway.store.run import HEARTBEAT_LIMIT, last_beat
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ def _take_record(connection: sqlite3.Connection, batch: _Batch, names: Names, fo
     if stamp == folder.record_stamp and (folder.recorded != "running" or not _may_change(folder)):
         return False
     try:
-        run = Run.open(folder.path)
+        run = open_run(folder.path)
         if stamp == folder.record_stamp and run.status == folder.status:
             return False
         batch.begin()
@@ -239,8 +239,10 @@ def _take_some(
     connection: sqlite3.Connection, names: Names, folder: Folder, file: Path, stamp: str
 ) -> tuple[bool, bool]:
     """One transaction's worth of a history: (anything changed, all of it is taken in)."""
-    [(start, began, stored, monitor, mode)] = connection.execute(
-        "SELECT history_bytes, history_start, stamp, monitor, mode FROM runs WHERE key = ?", [folder.key]
+    run = open_run(folder.path)
+    monitor, mode = run._monitored() or (None, None)
+    [(start, began, stored)] = connection.execute(
+        "SELECT history_bytes, history_start, stamp FROM runs WHERE key = ?", [folder.key]
     )
     old = stored.partition("|")[2]
     try:
@@ -252,7 +254,7 @@ def _take_some(
         replaced = bool(start) and (size < start or _inode(old) != _inode(stamp) or not _ends_line(history, start))
         if replaced:
             start, began = 0, None
-        if not start:
+        if replaced or (size and not start):
             _forget(connection, folder.key, *_OF_ROWS)  # of another file, or from summary.json
         writer = SeriesWriter(connection, folder.key, names, mode_of(monitor, mode))
         parser = Parser(str(file), {"time", "epoch", *(read_summary(folder.path / layout.SUMMARY) or ())})
@@ -269,16 +271,17 @@ def _take_some(
                     event["time"] = times[0], times[1] - began
                 writer.add(event)
         writer.flush()
+        connection.execute("UPDATE runs SET monitor = ?, mode = ? WHERE key = ?", [monitor, mode, folder.key])
         guess_monitor(connection, folder.key)
         whole = end - start < TAKE
-    [(step,)] = connection.execute("SELECT max(last_step) FROM series WHERE run = ?", [folder.key])
+    found = "(SELECT max(last_step) FROM series WHERE run = runs.key)"
+    step = found if replaced or size else "step"  # what summary.json says, while there is no history
     connection.execute(
-        "UPDATE runs SET history_bytes = ?, history_start = ?, step = ?, seconds = ?, stamp = ? WHERE key = ?",
+        f"UPDATE runs SET step = {step}, history_bytes = ?, history_start = ?, seconds = ?, stamp = ? WHERE key = ?",
         [
             end,
             began,
-            step,
-            Run.open(folder.path).seconds,
+            run.seconds,
             f"{stored.partition('|')[0]}|{stamp if whole else _inode(stamp)}",
             folder.key,
         ],

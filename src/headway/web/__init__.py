@@ -1,0 +1,1 @@
+"""The dashboard's server: reads what the store knows, writes nothing but marks, and is safe beside other web pages."""

@@ -1,0 +1,17 @@
+import { defineConfig } from "vitest/config";
+
+// HEADWAY_API=http://127.0.0.1:6160 npm run dev: pages from here, data from a running `headway ui`
+const server = process.env["HEADWAY_API"] ?? "http://127.0.0.1:6160";
+
+export default defineConfig({
+  build: {
+    outDir: process.env["HEADWAY_STATIC"] ?? "../src/headway/web/static",
+    emptyOutDir: true,
+    assetsInlineLimit: 0, // the content security policy allows no data: scripts or styles
+    modulePreload: { polyfill: false }, // it would be an inline script
+    target: "es2022",
+    chunkSizeWarningLimit: 400,
+  },
+  server: { proxy: { "/api": { target: server, changeOrigin: true } } },
+  test: { include: ["tests/**/*.test.ts"], environment: "node" },
+});
