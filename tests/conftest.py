@@ -189,6 +189,6 @@ def pages(hatch_build: ModuleType) -> Path:
     """Folder of the dashboard's pages, built from the sources as they are now; skips where npm cannot be had."""
     try:
         hatch_build.build()
-    except hatch_build.NoTools as error:
+    except hatch_build.NoToolsError as error:
         pytest.skip(f"the pages cannot be built: {error}")
     return Path(hatch_build.STATIC)

@@ -8,6 +8,7 @@ export default defineConfig({
     outDir: process.env["HEADWAY_STATIC"] ?? "../src/headway/web/static",
     emptyOutDir: true,
     assetsInlineLimit: 0, // the content security policy allows no data: scripts or styles
+    cssCodeSplit: false, // one file of 10 kB instead of eight that repeat each other
     modulePreload: { polyfill: false }, // it would be an inline script
     target: "es2022",
     chunkSizeWarningLimit: 400,

@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 STATIC = HERE.parents[1] / "src" / "headway" / "web" / "static"
 sys.path.insert(0, str(HERE.parent / "browser"))
 
-from browsing import dashboard, find_chromium, launch  # noqa: E402
+from browsing import dashboard, find_chromium, launch, wait_for_index  # noqa: E402
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -54,7 +54,8 @@ CLICK_TO_INK = """(selector) => new Promise((resolve, reject) => {
     const middle = canvas.getContext("2d").getImageData(canvas.width / 2, 0, 1, canvas.height).data;
     return middle.some((value, at) => at % 4 === 3 && value > 0);
   });
-  const asked = () => performance.getEntriesByType("resource").some((one) => one.name.includes("/api/curves") && one.responseEnd > begun);
+  const curves = (one) => one.name.includes("/api/curves") && one.responseEnd > begun;
+  const asked = () => performance.getEntriesByType("resource").some(curves);
   const look = () => {
     if (asked() && inked()) resolve(performance.now() - begun);
     else if (performance.now() - begun > 60000) reject(new Error("no chart was drawn"));
@@ -77,16 +78,6 @@ def median(url: str, times: int = 15) -> float:
     return statistics.median(fetch(url)[0] for _ in range(times))
 
 
-def indexed(address: str) -> float:
-    """Seconds until the server has taken in every run."""
-    begun = time.perf_counter()
-    while True:
-        meta = json.loads(fetch(f"{address}/api/meta")[1])
-        if meta["runs"] and not meta["pending"]:
-            return time.perf_counter() - begun
-        time.sleep(0.05)
-
-
 def memory(pid: int) -> tuple[float, float]:
     """Resident megabytes of a process: now, and the most so far."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
@@ -101,7 +92,7 @@ def many_runs(folder: Path, cache: Path, browser: "Browser | None") -> dict[str,
         while not json.loads(fetch(address + TABLE)[1])["rows"]:
             time.sleep(0.01)
         found["start to first rows, cold"] = 1000 * (time.perf_counter() - begun)
-        found["index of all runs, s"] = indexed(address)
+        found["index of all runs, s"] = wait_for_index(address)
         found["server memory, many runs, MB"], found["most while indexing, many runs, MB"] = memory(pid)
     begun = time.perf_counter()
     with dashboard(folder, cache=cache) as (address, _):
@@ -130,7 +121,7 @@ def long_runs(folder: Path, cache: Path, browser: "Browser | None") -> dict[str,
     """One metric of 200 long runs in one chart."""
     found: dict[str, float] = {}
     with dashboard(folder, cache=cache) as (address, pid):
-        found["index of long runs, s"] = indexed(address)
+        found["index of long runs, s"] = wait_for_index(address)
         _, body = fetch(address + CURVES)
         found["overlay, kB"] = len(body) / 1000
         found["overlay at the server"] = median(address + CURVES)
@@ -175,7 +166,7 @@ def others(python: Path, ours: Path, work: Path) -> dict[str, Any]:
     """Seconds until one metric of 200 runs of 1,000 steps has come from each program's own server, and their ratios."""
     found: dict[str, Any] = {}
     with dashboard(ours, cache=work / "cache-others") as (address, _):
-        indexed(address)
+        wait_for_index(address)
         found["headway"] = median(address + CURVES) / 1000
     for name in ("tensorboard", "trackio", "mlflow"):
         command = [str(python), str(HERE / "other_dashboards.py"), name, str(work / name), "200", "1000"]

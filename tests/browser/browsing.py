@@ -1,20 +1,29 @@
-"""Debian's Chromium under Playwright, and `headway ui` as a process. Also used by docs/screenshots.py and the benchmark."""
+"""Debian's Chromium under Playwright, and `headway ui` as a process, for the tests, screenshots and benchmark."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Playwright
+    from playwright.sync_api import Browser, Locator, Page, Playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WATCH = """
+window.complaints = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+  window.complaints.push(`policy: ${event.violatedDirective} ${event.blockedURI}`));
+"""
+MARKER = "window.stolen"  # what the scripts in hostile texts would set
 QUIET = ("--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update")
 
 
@@ -48,3 +57,19 @@ def dashboard(*roots: Path, cache: Path, options: tuple[str, ...] = ()) -> Itera
             server.terminate()
             server.wait(timeout=20)
             server.stdout.close()
+
+
+def wait_for_index(address: str) -> float:
+    """Seconds until the server has taken in every run that was there."""
+    begun = time.perf_counter()
+    while True:
+        with urllib.request.urlopen(f"{address}/api/meta", timeout=600) as response:
+            meta = json.load(response)
+        if meta["changed"] and not meta["pending"]:
+            return time.perf_counter() - begun
+        time.sleep(0.05)
+
+
+def line(page: "Page", name: str) -> "Locator":
+    """The row of a run in the table of runs."""
+    return page.get_by_role("row", name=f"{name}, ")

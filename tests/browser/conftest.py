@@ -4,28 +4,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browsing import dashboard, find_chromium, launch
+from browsing import MARKER, WATCH, dashboard, find_chromium, launch, wait_for_index
 from examples import Lab
+from playwright import sync_api
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need Playwright")
 # of the first paint of a page on a busy machine; what comes sooner is not waited for
 sync_api.expect.set_options(timeout=10_000)
 
-WATCH = """
-window.complaints = [];
-document.addEventListener("securitypolicyviolation", (event) =>
-  window.complaints.push(`policy: ${event.violatedDirective} ${event.blockedURI}`));
-"""
 REFUSALS = tuple(
     f"Failed to load resource: the server responded with a status of {status}"
     for status in ("400 (Bad Request)", "404 (Not Found)", "409 (Conflict)")
 )
-MARKER = "window.stolen"  # what the scripts in hostile texts would set
-Open = Callable[..., "sync_api.Page"]
+Open = Callable[..., sync_api.Page]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator["sync_api.Browser"]:
+def browser() -> Iterator[sync_api.Browser]:
     executable = find_chromium()
     if executable is None:
         pytest.skip("no Chromium: apt-get install chromium, or name one with HEADWAY_CHROMIUM")
@@ -47,12 +41,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 @pytest.fixture(scope="session")
 def site(lab: Lab, pages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the server on the lab's runs."""
+    assert (pages / "index.html").is_file()
     with dashboard(lab.root, cache=tmp_path_factory.mktemp("cache")) as (address, _):
+        wait_for_index(address)
         yield address
 
 
 @pytest.fixture
-def open_page(browser: "sync_api.Browser", site: str) -> Iterator[Open]:
+def open_page(browser: sync_api.Browser, site: str) -> Iterator[Open]:
     """Opens pages by path: open_page("/curves?m=train/loss", width=390, dark=True); each in a fresh profile.
 
     The test fails at its end when a page logged an error or a warning, threw, broke the policy or ran a hostile script.
@@ -63,7 +59,7 @@ def open_page(browser: "sync_api.Browser", site: str) -> Iterator[Open]:
 
     def open_one(
         path: str = "/", *, width: int = 1280, height: int = 800, dark: bool = False, refused: bool = False
-    ) -> "sync_api.Page":
+    ) -> sync_api.Page:
         context = browser.new_context(
             base_url=site, viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light",
             accept_downloads=True,
@@ -72,7 +68,10 @@ def open_page(browser: "sync_api.Browser", site: str) -> Iterator[Open]:
         meant = REFUSALS if refused else ()
         context.add_init_script(WATCH)
         page = context.new_page()
-        page.on("console", lambda said: said.type in ("error", "warning") and said.text not in meant and complaints.append(said.text))
+        page.on(
+            "console",
+            lambda said: said.type in ("error", "warning") and said.text not in meant and complaints.append(said.text),
+        )
         page.on("pageerror", lambda error: complaints.append(f"thrown: {error}"))
         page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}") or dialog.dismiss())
         page.goto(path)

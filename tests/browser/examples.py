@@ -152,10 +152,11 @@ def classification(quality: float, seed: int) -> tuple[dict[str, Any], dict[str,
     gold = [LABELS[n % 3] for n in range(60)]
     guessed = [label if draw.random() < quality else draw.choice(LABELS) for label in gold]
     confidence = [round(draw.uniform(0.4, 0.99), 3) for _ in gold]
+    scored = zip(confidence, guessed, strict=True)
     found = {
         "id": [f"example-{n:02d}" for n in range(60)], "text": [f"review number {n}: quite a film" for n in range(60)],
         "gold": gold, "prediction": guessed, "confidence": confidence, "loss": [-math.log(c) for c in confidence],
-        "scores": [[c if label == p else (1 - c) / 2 for label in LABELS] for c, p in zip(confidence, guessed, strict=True)],
+        "scores": [[c if label == p else (1 - c) / 2 for label in LABELS] for c, p in scored],
     }  # fmt: skip
     pairs = list(zip(gold, guessed, strict=True))
     matrix = [[pairs.count((row, column)) for column in LABELS] for row in LABELS]

@@ -1,4 +1,4 @@
-"""Scripts in every text that a run can hold, and files that would run them: none runs, and the policy is not even tried.
+"""Scripts in every text that a run can hold, and files that would run them: none runs, none tries the policy.
 
 `open_page` looks for the marks that the scripts would leave, and for violations of the policy, on every page.
 """
@@ -7,6 +7,7 @@ import http.client
 from urllib.parse import urlsplit
 
 import pytest
+from browsing import MARKER, WATCH
 from examples import EVIL, Lab
 from playwright.sync_api import expect
 
@@ -59,10 +60,8 @@ def test_an_artifact_is_saved_and_never_opened(open_page, site: str, lab: Lab, n
     assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
 
 
-def test_the_watch_would_notice(browser, site: str, lab: Lab) -> None:
+def test_the_watch_would_notice(browser, site: str) -> None:
     """A page that does what the hostile texts try leaves the mark and the violation that `open_page` looks for."""
-    from conftest import MARKER, WATCH
-
     context = browser.new_context(base_url=site)
     context.add_init_script(WATCH)
     page = context.new_page()

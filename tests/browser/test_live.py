@@ -2,13 +2,15 @@
 
 import re
 
+from browsing import line
 from examples import Lab, curve, start_run
 from playwright.sync_api import expect
-from test_runs import line
 
 from headway.store.history import HistoryWriter
 
-SOON = 2000  # milliseconds until a row that was written must be on screen; the rest of the deadline is for busy machines
+SOON = (
+    2000  # milliseconds until a row that was written must be on screen; the rest of the deadline is for busy machines
+)
 
 
 def test_rows_arrive_without_reloading(open_page, lab: Lab) -> None:

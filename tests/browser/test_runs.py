@@ -4,16 +4,13 @@ import csv
 import re
 from urllib.parse import parse_qs, urlsplit
 
+from browsing import line
 from examples import Lab, curve
 from playwright.sync_api import Locator, Page, expect
 
 
 def lines(page: Page) -> Locator:
     return page.get_by_role("grid", name="Runs").locator("[role=row][data-index]")
-
-
-def line(page: Page, name: str) -> Locator:
-    return page.get_by_role("row", name=f"{name}, ")
 
 
 def names(page: Page) -> list[str]:

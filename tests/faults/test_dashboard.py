@@ -46,7 +46,7 @@ def half_open(server: Any) -> Iterator[list[socket.socket]]:
         {"Host": "evil.example"},
         {"Host": "evil.example:{port}"},
         {"Host": "127.0.0.1.evil.example:{port}"},
-        {"Host": "localhost:1"},
+        {"Host": "localhost.:{port}"},
         {"Host": ""},
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
@@ -65,6 +65,13 @@ def test_another_page_gets_nothing_from_any_route_by_any_method(server: Any, hea
         assert status in (403, 421), (method, path, status)
         server.refused(status, found, body)
     assert server.digest() == before
+
+
+def test_a_tunnel_may_begin_at_another_port_but_its_origin_must_be_there_too(server: Any) -> None:
+    there = {"Host": "localhost:1"}
+    assert server.ask("GET", "/api/meta", there)[0] == 200
+    assert server.ask("GET", "/api/meta", there | {"Origin": "http://localhost:1"})[0] == 200
+    assert server.ask("GET", "/api/meta", there | {"Origin": f"http://localhost:{server.port}"})[0] == 403
 
 
 def test_no_host_and_two_hosts_are_refused(server: Any) -> None:

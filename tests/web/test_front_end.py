@@ -13,7 +13,7 @@ WEB = Path(__file__).parents[2] / "web"
 def npm(hatch_build: ModuleType) -> ModuleType:
     try:
         hatch_build.fetch_modules()
-    except hatch_build.NoTools as error:
+    except hatch_build.NoToolsError as error:
         pytest.skip(f"the tests of web/ need Node and its packages: {error}")
     return hatch_build
 

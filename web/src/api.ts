@@ -205,7 +205,7 @@ export interface RunDetail {
   command: string[];
   monitor: { metric: string | null; mode: Mode | null; best: Num; best_step: number | null };
   metrics: Record<string, Num>;
-  summary: Record<string, { last: Num; last_step: number; min?: Num; min_step?: number; max?: Num; max_step?: number }>;
+  summary: Record<string, { last: Num; last_step: number; min?: Num; min_step?: number; max?: Num; max_step?: number; mode: Mode }>;
   checkpoints: { file: string; bytes: number; is: string[] }[];
   files: { path: string; bytes: number; files?: number }[];
   mirrors: Record<string, unknown>[];

@@ -1,4 +1,3 @@
-import { lazy, Suspense } from "preact/compat";
 import type { ComponentType } from "preact";
 import { get, type Meta } from "./api";
 import { connection, pending, version } from "./live";
@@ -11,6 +10,7 @@ import { FilterBox, focusFilter } from "./ui/filter-box";
 import { Help, openHelp } from "./ui/help";
 import { Toasts } from "./ui/toast";
 import { Empty } from "./ui/empty";
+import { later } from "./later";
 import { RunsPage } from "./pages/runs/page";
 
 interface View {
@@ -23,11 +23,11 @@ interface View {
 
 const VIEWS: readonly View[] = [
   { path: "/", name: "Runs", keys: "1", page: RunsPage, filtered: true },
-  { path: "/curves", name: "Curves", keys: "2", page: lazy(() => import("./pages/curves/page")), filtered: true },
-  { path: "/compare", name: "Compare", keys: "3", page: lazy(() => import("./pages/compare/page")), filtered: false },
-  { path: "/params", name: "Parameters", keys: "4", page: lazy(() => import("./pages/params/page")), filtered: true },
+  { path: "/curves", name: "Curves", keys: "2", page: later(() => import("./pages/curves/page")), filtered: true },
+  { path: "/compare", name: "Compare", keys: "3", page: later(() => import("./pages/compare/page")), filtered: false },
+  { path: "/params", name: "Parameters", keys: "4", page: later(() => import("./pages/params/page")), filtered: true },
 ];
-const RunPage = lazy(() => import("./pages/run/page"));
+const RunPage = later(() => import("./pages/run/page"));
 
 function link(view: View): string {
   const params = carried(place.value.params);
@@ -68,9 +68,7 @@ export function App() {
         <button class="quiet" onClick={openHelp} title="Shortcuts and the filter language (?)" aria-label="Help">?</button>
       </header>
       <main class={`page${view || path.startsWith("/run/") ? "" : " plain"}`}>
-        <Suspense fallback={<div class="loading" role="status">…</div>}>
-          <Page />
-        </Suspense>
+        <Page />
       </main>
       <Help />
       <Toasts />

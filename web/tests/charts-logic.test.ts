@@ -3,6 +3,7 @@ import type { Curve } from "../src/api";
 import { averaged, grid, interpolated } from "../src/charts/groups";
 import { extent, fit, lowerBound, visible, type Line } from "../src/charts/line";
 import { toLines } from "../src/charts/lines";
+import { distinctTitles } from "../src/charts/names";
 import { nearest } from "../src/charts/nearest";
 import { clock, placing, quantile, tickTexts, ticks, valueAt } from "../src/charts/scale";
 import { smoothed } from "../src/charts/smooth";
@@ -104,7 +105,7 @@ describe("scales and ticks", () => {
   });
   it.each([
     [[0, 0.05, 0.1], ["0", "0.05", "0.1"]], [[0, 5000, 10000], ["0", "5k", "10k"]], [[1e6, 1.5e6], ["1M", "1.5M"]], [[1e-5, 2e-5], ["1e-5", "2e-5"]], [[-1, 0, 1], ["-1", "0", "1"]],
-    [[0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"]], [[1000, 2000], ["1000", "2000"]],
+    [[0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"]], [[1000, 2000], ["1000", "2000"]], [[1e-5, 1e-4, 1e-3], ["1e-5", "1e-4", "0.001"]],
   ])("%j is written %j", (values, texts) => expect(tickTexts(values)).toEqual(texts));
   it.each([[90, "1m 30s"], [7200, "2h"], [90061, "1d 1h"], [0, "0s"], [0.25, "0.25s"], [59, "59s"]])("%d seconds are %s", (seconds, text) => expect(clock(seconds)).toBe(text));
 });
@@ -140,6 +141,9 @@ describe("groups", () => {
   });
   it("has a grid of at most so many points", () => expect(grid([curve("a", [0, 1, 2, 3, 4, 5], [0, 0, 0, 0, 0, 0])], 3)).toEqual(Float64Array.from([0, 2.5, 5])));
 });
+
+it("runs of one name are told apart by their ids", () =>
+  expect(distinctTitles([{ id: "20261122-abc", name: "base" }, { id: "20261122-def", name: "base" }, { id: "x", name: null }])).toEqual(["base abc", "base def", "x"]));
 
 describe("lines", () => {
   const curves = [curve("a", [0, 1], [1, 2]), curve("b", [0, 1], [3, 4]), curve("c", [], [])];

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { bestAt, chosenRows, codeRows, columnNames, costRows, dataRows, dataVerdict, delta, moved, sharedMetrics } from "../src/pages/compare/rows";
+import { splitsOf } from "../src/pages/compare/splits";
 
 const run = (id: string, name: string | null = null) => ({ id, name, project: "p", status: "finished" as const, seed: 0 });
 
@@ -51,3 +52,9 @@ it("shared metrics: losses first, test last, those of one run left out", () =>
   ]));
 
 it("moved", () => expect([moved(["a", "b", "c"], 2, 0), moved(["a", "b", "c"], 0, 1)]).toEqual([["c", "a", "b"], ["b", "a", "c"]]));
+
+describe("splitsOf", () => {
+  const evaluations = { val: [{}, {}], extra: [{}, null], test: [{}, null] };
+  it("names every split, test first after unknown ones", () => expect(splitsOf({ evaluations })).toEqual(["extra", "test", "val"]));
+  it("keeps those that both runs have", () => expect(splitsOf({ evaluations }, [0, 1])).toEqual(["val"]));
+});

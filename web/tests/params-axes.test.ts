@@ -76,7 +76,7 @@ it("shades run from the worst to the best colour", () => expect([shade(0, false)
 
 describe("the model", () => {
   const params: Params = {
-    metric: "val/loss", mode: "min", method: "",
+    metric: "val/loss", mode: "min", total: 3, method: "",
     keys: [{ key: "config.lr", kind: "number", importance: 0.2, runs: 3, values: [] }, { key: "config.opt", kind: "text", importance: 0.7, runs: 3, values: [] }],
     runs: [
       { id: "a", name: null, values: [0.1, "x"], metric: 1 }, { id: "b", name: null, values: [0.2, "y"], metric: 3 }, { id: "c", name: null, values: [0.3, null], metric: null },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { overridden, searched, tree, yaml } from "../src/pages/run/config-tree";
-import { commands, dataWarnings, metricRows, modeOf, parameters, splitFacts } from "../src/pages/run/facts";
+import { commands, dataWarnings, metricRows, parameters, splitFacts } from "../src/pages/run/facts";
 import { byPrefix } from "../src/parts/metrics";
 import { fileTree } from "../src/pages/run/files";
 import { appended, bare, blocks, coloured, matching, prepended, type Part } from "../src/pages/run/output";
@@ -53,10 +53,8 @@ describe("output", () => {
 });
 
 describe("facts", () => {
-  const monitor = { metric: "val/odd", mode: "min" as const, best: 0, best_step: 1 };
-  it.each([["train/loss", "min"], ["val/accuracy", "max"], ["val/odd", "min"], ["test/bits_per_byte", "min"], ["train/grad_norm", "min"]])("%s: %s", (name, mode) => expect(modeOf(name, monitor)).toBe(mode));
   it("best is by the mode", () =>
-    expect(metricRows({ monitor, summary: { "val/loss": { last: 3, last_step: 9, min: 1, min_step: 4, max: 5, max_step: 2 } } })).toEqual([
+    expect(metricRows({ summary: { "val/loss": { last: 3, last_step: 9, min: 1, min_step: 4, max: 5, max_step: 2, mode: "min" } } })).toEqual([
       { name: "val/loss", last: 3, lastStep: 9, mode: "min", best: 1, bestStep: 4 },
     ]));
   it("groups names by prefix, validation first", () =>

@@ -149,19 +149,17 @@ describe("groups", () => {
   const group = (value: string, n = 2, cells: Group["cells"] = []): Group => ({ key: [["recipe", value]], title: value, n, statuses: { finished: n }, ids: [], cells });
   const spread = { n: 3, mean: 0.9, sd: 0.01, min: 0.89, max: 0.91 };
   it("say mean and deviation, the ends in the title", () => {
-    const text = groupText(column("val/f1", null), spread, group("a", 3));
+    const text = groupText(column("val/f1", null), spread);
     expect([text.text, text.spread, text.title]).toEqual(["0.9000", " ± 0.0100", "mean ± sd of 3 runs; 0.8900 to 0.9100"]);
-    expect(groupText(column("val/f1", null), { ...spread, n: 1, sd: null }, group("a", 3)).spread).toBe("");
+    expect(groupText(column("val/f1", null), { ...spread, n: 1, sd: null }).spread).toBe("");
   });
   it("say one value of the config, or that there are several", () => {
-    const by = { n: 2, key: [["project", "x"]] as Group["key"] };
     const lr = column("config.lr", null);
-    expect(groupText(lr, { n: 2, mean: 0.1, sd: 0, min: 0.1, max: 0.1 }, by).text).toBe("0.1");
-    expect(groupText(lr, { n: 2, mean: 0.2, sd: 0.1, min: 0.1, max: 0.3 }, by)).toMatchObject({ text: "several", title: "0.1 to 0.3" });
-    expect(groupText(lr, { value: "adam" }, by).text).toBe("adam");
-    expect(groupText(lr, null, by).text).toBe("several");
-    expect(groupText(lr, null, group("a")).text).toBe("");
-    expect(groupText(lr, null, { ...by, n: 1 }).text).toBe("");
+    expect(groupText(lr, { n: 2, mean: 0.1, sd: 0, min: 0.1, max: 0.1 }).text).toBe("0.1");
+    expect(groupText(lr, { n: 2, mean: 0.2, sd: 0.1, min: 0.1, max: 0.3 })).toMatchObject({ text: "several", title: "0.1 to 0.3" });
+    expect(groupText(lr, { value: "adam" }).text).toBe("adam");
+    expect(groupText(lr, null).text).toBe("several");
+    expect(groupText(lr, { value: null }).text).toBe("");
   });
   it("have ends over runs and over means", () => {
     const groups = [group("a", 3, [spread]), group("b", 3, [{ ...spread, mean: 0.5, min: 0.2, max: 0.95 }]), group("c", 1, [null])];

@@ -11,7 +11,7 @@ from headway.web.answers import Json
 from headway.web.errors import ApiError
 from headway.web.state import dashboard, flag, text, words
 
-MOST_RUNS = 5000
+MOST_RUNS = 10_000
 MOST_KEYS = 60  # the most-differing ones, unless keys are asked for
 SHOWN_VALUES = 50  # of a key that is no number
 _NO_EXPERIMENT = ("config.name", "config.tags", "config.notes", "config.runs_dir")
@@ -47,6 +47,7 @@ def params(request: Request) -> Response:
         {
             "metric": metric,
             "mode": modes.get(metric, "max"),
+            "total": table.total,
             "keys": [entry(at, key) for at, key in enumerate(chosen, 1)],
             "runs": [
                 {"id": row.id, "name": row.name, "values": row.cells[1:], "metric": score}

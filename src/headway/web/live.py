@@ -14,13 +14,14 @@ from headway.errors import HeadwayError
 from headway.web.answers import to_json
 
 if TYPE_CHECKING:
+    from headway.store.index.ingest import Changes
     from headway.store.index.store import Store
 
 log = logging.getLogger(__name__)
 
-EVERY = 1.0  # seconds between two looks, and more where looking is slow:
-SHARE = 20  # the watcher works at most one second in this many
-BUDGET = 0.5  # seconds of one look; what remains is taken at once
+EVERY = 1.0  # seconds between two looks
+SHARE = 20  # a look at every run is made again after this many times what it took,
+MOST_STALE = 30.0  # seconds, or this at most
 COMMENT_EVERY = 15.0  # seconds; a page that is gone is noticed when writing fails
 MOST_STREAMS = 64  # of events, one for each open page; each holds one of the requests answered at one time
 MOST_IDS = 1000  # named in one event; a page that misses more reads its table again
@@ -62,10 +63,15 @@ class Live:
         if self._thread.is_alive():
             self._thread.join(timeout=5.0)
 
-    def look(self) -> None:
+    def look(self, *, quick: bool = False) -> None:
         """Take in what changed and tell every page; blocks. Called at any time, by any thread."""
         with self._looking:
-            self._look()
+            try:
+                self._heard(self.store.refresh(quick=quick, report=self._heard))
+            except (HeadwayError, sqlite3.Error, OSError) as error:
+                if str(error) != self.problem:
+                    log.error("%s", error)
+                self.problem, self.pending = str(error), 0
 
     @property
     def streams(self) -> int:
@@ -101,37 +107,31 @@ class Live:
         }
 
     def _watch(self) -> None:
-        before = 0.0
+        whole_at = 0.0
         try:
             while not self._stop.is_set():
                 begun = time.monotonic()
-                self.look()
-                cost = time.monotonic() - begun
-                if not self.pending:  # one slow look alone was the first of its kind, which imports and opens
-                    self._stop.wait(max(EVERY, SHARE * min(cost, before)))
-                before = cost
+                quick = begun < whole_at
+                self.look(quick=quick)
+                if not quick:
+                    whole_at = time.monotonic() + min(SHARE * (time.monotonic() - begun), MOST_STALE)
+                self._stop.wait(EVERY)
         finally:
             if not self._stop.is_set():  # a fault of ours; the thread's own traceback is in the output
                 self.problem = "runs are no longer watched: the server's output says why; start it again"
 
-    def _look(self) -> None:
-        try:
-            changes = self.store.refresh(budget=BUDGET)
-            changed, removed = set(changes.changed), set(changes.removed)
-            told = (self.runs, self.pending, self.problem)
-            if changed or removed or not self.version:
-                self.runs = self.store.table(limit=1, archived=True).all
-            self.pending, self.problem = changes.pending, None
-        except (HeadwayError, sqlite3.Error, OSError) as error:
-            if str(error) != self.problem:
-                log.error("%s", error)
-            self.problem, self.pending = str(error), 0
-            return
-        if changed or removed or told != (self.runs, self.pending, self.problem):
+    def _heard(self, changes: "Changes") -> bool:
+        """Tell every page; whether to go on."""
+        told = (self.runs, self.pending, self.problem)
+        if changes.changed or changes.removed or not self.version:
+            self.runs = self.store.table(limit=1, archived=True).all
+        self.pending, self.problem = changes.pending, None
+        if changes.changed or changes.removed or told != (self.runs, self.pending, self.problem):
             self.version += 1
             assert self._loop is not None
             if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._tell, changed, removed)
+                self._loop.call_soon_threadsafe(self._tell, changes.changed, changes.removed)
+        return not self._stop.is_set()
 
     def _tell(self, changed: set[str], removed: set[str]) -> None:
         for mailbox in self._mailboxes:

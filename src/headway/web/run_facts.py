@@ -32,6 +32,7 @@ def run_json(run: Run) -> dict[str, Any]:
     commands = shown["commands"]
     return shown | {
         "archived": run.archived,
+        "summary": {name: {**entry, "mode": run.mode(name)} for name, entry in shown["summary"].items()},
         "marks": read_marks(run.path),
         "config": dict(flatten(run.config)),
         "splits": [{"split": split, "steps": steps} for split, steps in prediction_steps(run.path).items()],
@@ -133,5 +134,5 @@ def _mean(rows: list[dict[str, float]], name: str) -> Any:
 
 
 def _unit(name: str) -> str:
-    endings = {"percent": "%", "bytes": "B", "celsius": "°C", "watts": "W", "bytes_per_s": "B/s"}
+    endings = {"_percent": "%", "_bytes": "B", "_c": "°C", "_watts": "W"}
     return next((unit for ending, unit in endings.items() if name.endswith(ending)), "")

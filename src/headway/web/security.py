@@ -9,6 +9,7 @@ import asyncio
 import hmac
 import html
 import ipaddress
+import re
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -25,6 +26,7 @@ MAX_BODY = 1_000_000  # bytes
 BODY_SECONDS = 10.0
 MOST_REQUESTS = 128  # answered at one time, streams of events included
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_PORT = re.compile(r":\d{1,5}$")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; "
     "img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -113,9 +115,11 @@ class Guard:
     def _check_host(self, headers: Headers, scope: Scope) -> str:
         given = headers.getlist("host")
         host = given[0].lower() if len(given) == 1 else ""
-        if host in self.hosts or (self.any_address and host == _address(scope)):
+        own = self.any_address and host == _address(scope)
+        # at any port: the loopback's names cannot be made to point elsewhere, and a tunnel may begin at another port
+        if host in self.hosts or own or _PORT.sub("", host) in LOOPBACK:
             return host
-        hint = f"open http://localhost:{self.port}/; a tunnel must use this port at both ends"
+        hint = f"open http://localhost:{self.port}/"
         raise ApiError(421, f"this server does not answer to the name {host[:200]!r}", hint)
 
     def _has_token(self, headers: Headers, scope: Scope) -> bool:

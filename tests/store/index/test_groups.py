@@ -20,11 +20,11 @@ def test_everything_but_the_seed(index: sqlite3.Connection) -> None:
         Spread(2, statistics.mean(losses), statistics.stdev(losses), 0.125, 0.25),
         Shared("bert_base"),
         Spread(2, 0.5, pytest.approx(0.5**0.5), 0, 1),
-        None,
+        Shared(None),
         None,
     ]
     assert (second.title, second.n, second.statuses) == ("model=lstm", 1, {"failed": 1})
-    assert second.cells == [None, Shared("lstm"), Spread(1, 0, None, 0, 0), None, None]
+    assert second.cells == [Shared(None), Shared("lstm"), Spread(1, 0, None, 0, 0), Shared(None), Shared(None)]
 
 
 def test_by_any_keys(index: sqlite3.Connection) -> None:

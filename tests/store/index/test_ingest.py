@@ -419,7 +419,7 @@ def test_metrics_come_from_the_summary_until_there_are_rows(root: Path, connecti
     (run / layout.SUMMARY).write_text(
         '{"val/accuracy": {"last": 0.5, "last_step": 9, "min": 0.4, "min_step": 1, "max": 0.6, "max_step": 5}}'
     )
-    refresh(connection, [root], budget=None)
+    refresh(connection, [root])
     best = "SELECT best, best = max, step, monitor FROM metrics JOIN runs ON runs.key = run"
     (run / layout.HISTORY).unlink(missing_ok=True)
     refresh(connection, [root])
@@ -429,23 +429,67 @@ def test_metrics_come_from_the_summary_until_there_are_rows(root: Path, connecti
     assert connection.execute(best).fetchall() == [(0.7, 1, 10, "val/accuracy")]
 
 
-def test_a_budget_takes_the_newest_first_and_says_what_is_left(
+def test_a_report_is_told_what_was_taken_in_and_can_end_it(
     root: Path, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [make_run(root) for _ in range(4)]
     for run in runs:
         log_rows(run, {1: 1.0})
-    ticks = iter(range(1000))
-    monkeypatch.setattr(ingest.time, "monotonic", lambda: float(next(ticks)))
-    first = refresh(connection, [root], budget=3.0)
-    assert 0 < first.pending <= 4
-    monkeypatch.undo()
-    newest = max(run.name for run in runs)
-    assert newest in first.changed
+    told: list[Changes] = []
+
+    def report(changes: Changes) -> bool:
+        seen = sqlite3.connect(connection.execute("PRAGMA database_list").fetchone()[2])
+        known = {id for (id,) in seen.execute("SELECT id FROM runs")}
+        seen.close()
+        assert changes.changed <= known  # committed before it is told
+        told.append(changes)
+        return len(told) < 2
+
+    monkeypatch.setattr(ingest, "TELL_EVERY", 0.0)
+    first = refresh(connection, [root], report=report)
+    assert [changes.pending for changes in told] == [4, 4]
+    assert first.pending == 4
+    assert first.changed == told[1].changed == {max(run.name for run in runs)}
     refresh(connection, [root])
     assert refresh(connection, [root]) == Changes(set(), set(), 0)
     for run in runs:
         check(connection, run, ("train/loss",))
+
+
+def test_a_quick_look_sees_what_came_went_and_grew(root: Path, connection: sqlite3.Connection) -> None:
+    ended, running, gone = (make_run(root) for _ in range(3))
+    for run in (ended, gone):
+        end(run)
+    log_rows(running, {1: 1.0})
+    long_ago = time.time() - 100
+    for folder in (ended, gone, ended.parent):
+        os.utime(folder, (long_ago, long_ago))
+    refresh(connection, [root])
+    assert refresh(connection, [root], quick=True) == Changes(set(), set(), 0)
+    log_rows(running, {2: 0.5})
+    assert refresh(connection, [root], quick=True).changed == {running.name}
+    check(connection, running, ("train/loss",))
+    shutil.rmtree(gone)
+    new = make_run(root)
+    found = refresh(connection, [root], quick=True)
+    assert (found.changed, found.removed) == ({new.name}, {gone.name})
+
+
+def test_a_quick_look_does_not_forget_a_run_that_is_being_made(root: Path, connection: sqlite3.Connection) -> None:
+    first = make_run(root)
+    late = first.with_name("20991231-000000-aaaaaa")
+    late.mkdir()
+    long_ago = time.time() - 100
+    os.utime(first.parent, (long_ago, long_ago))
+    refresh(connection, [root])
+    made = make_run(root)
+    for file in made.iterdir():
+        file.rename(late / file.name)
+    made.rmdir()
+    meta = json.loads((late / layout.RUN).read_text())
+    (late / layout.RUN).write_text(json.dumps({**meta, "id": late.name}))
+    os.utime(first.parent, (long_ago, long_ago))
+    assert late.name in refresh(connection, [root], quick=True).changed
 
 
 def test_a_hundred_thousand_metrics_each_in_a_row_of_its_own(root: Path, connection: sqlite3.Connection) -> None:

@@ -66,7 +66,7 @@ export function Chart(props: ChartProps) {
       <figcaption>
         <span class="chart-title">{props.title}</span>
         <span class="chart-note" title={notes.join("; ")}>{notes.join("; ")}</span>
-        {range && <button class="quiet" onClick={() => props.onRange(null)} title="Show all (double click)">all</button>}
+        {range && <button class="quiet" onClick={() => props.onRange(null)} title="or double click in the chart">reset zoom</button>}
         <ChartMenu picture={picture} table={() => { const drawn = figure(); return drawn ? rows(drawn) : []; }}>{props.menu}</ChartMenu>
       </figcaption>
       <div ref={box} class="chart-box" style={{ height: `${height}px` }}>

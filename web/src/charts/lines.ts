@@ -1,9 +1,9 @@
 /** Curves of the server as lines of a chart: coloured, grouped, smoothed. */
 import type { Curve } from "../api";
 import { color, dash } from "../colors";
-import { title } from "../format";
 import { averaged, type Band } from "./groups";
 import { extent, type Line } from "./line";
+import { distinctTitles } from "./names";
 import { smoothed } from "./smooth";
 
 export interface Making {
@@ -35,9 +35,10 @@ export function toLines(curves: readonly Curve[], { smooth, dark, groups, band =
       return { id: name, label: name, ...paint(name, index, members.size), x, y: mean, low, high, raw: null, counts };
     });
   } else {
+    const titles = distinctTitles(curves.map(({ run, name }) => ({ id: run, name })));
     lines = curves.map((curve, index) => {
       const { x, mean: y, min: low, max: high } = curve;
-      return { id: curve.run, label: title({ id: curve.run, name: curve.name }), ...paint(curve.run, index, curves.length), x, y, low, high, raw: null };
+      return { id: curve.run, label: titles[index]!, ...paint(curve.run, index, curves.length), x, y, low, high, raw: null };
     });
   }
   lines = lines.filter((line) => line.x.length > 0 && !hidden?.has(line.id));

@@ -77,9 +77,15 @@ export function Plot(props: PlotProps) {
         scales: { x: { time: false, distr: x.log ? 3 : 1 }, y: { distr: y.log ? 3 : 1, auto: false } },
         series: [{}, { scale: "y", paths: () => null, points: { show: false } }],
         axes: [
-          { ...axisLook(colors), size: 30, splits: (_, __, min, max) => ticks({ min, max, log: x.log }, now.current.width / 90, axis), values: (_, at) => tickTexts(at, axis), filter: (_, at) => at },
-          { ...axisLook(colors), size: (_, at) => 14 + 6.3 * Math.max(3, ...(at ?? []).map((text) => text.length)),
-            splits: (_, __, min, max) => ticks({ min, max, log: y.log }, now.current.height / 38), values: (_, at) => (now.current.unit ? at.map(now.current.unit) : tickTexts(at)), filter: (_, at) => at },
+          {
+            ...axisLook(colors), size: 30, filter: (_, at) => at, values: (_, at) => tickTexts(at, axis),
+            splits: (_, __, min, max) => ticks({ min, max, log: x.log }, now.current.width / 90, axis),
+          },
+          {
+            ...axisLook(colors), size: (_, at) => 14 + 6.3 * Math.max(3, ...(at ?? []).map((text) => text.length)), filter: (_, at) => at,
+            splits: (_, __, min, max) => ticks({ min, max, log: y.log }, now.current.height / 38),
+            values: (_, at) => (now.current.unit ? at.map(now.current.unit) : tickTexts(at)),
+          },
         ],
         cursor: {
           y: false, points: { show: false }, drag: { x: true, y: false, setScale: false, dist: 4 },

@@ -81,12 +81,15 @@ export function tickTexts(values: readonly number[], kind: Axis | "value" = "val
   const largest = Math.max(...values.map(Math.abs), 0);
   const gaps = values.slice(1).map((value, at) => Math.abs(value - values[at]!));
   const step = gaps.length ? Math.min(...gaps) : largest || 1;
-  if (largest > 0 && largest < 1e-3) return values.map((value) => (value === 0 ? "0" : trimmed(value.toExponential(digitsOf(step / 10 ** Math.floor(Math.log10(largest)))))));
+  if (largest > 0 && largest < 1e-3) {
+    const digits = digitsOf(step / 10 ** Math.floor(Math.log10(largest)));
+    return values.map((value) => (value === 0 ? "0" : trimmed(value.toExponential(digits))));
+  }
   return values.map((value) => {
     const size = Math.abs(value);
     if (size >= 1e15) return value.toExponential(1);
     const [unit, letter] = (largest >= 1e4 && BIG.find(([one]) => size >= one)) || [1, ""];
-    if (size > 0 && size < 1e-3 && step < 1e-3 && largest / size > 100) return trimmed(value.toExponential(0));
+    if (size > 0 && size < 1e-3 && step < 1e-3 && largest / size >= 10) return trimmed(value.toExponential(0));
     return Number((value / unit).toFixed(Math.max(digitsOf(step / unit), size > 0 && size < 1 && unit === 1 ? digitsOf(size) : 0))).toString() + letter;
   });
 }

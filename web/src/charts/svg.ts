@@ -57,9 +57,8 @@ export class SvgSurface implements Surface {
   stroke(): void {
     if (!this.path.length) return;
     const dash = this.dashes.length ? ` stroke-dasharray="${this.dashes.join(" ")}"` : "";
-    this.parts.push(
-      `<path d="${this.path.join("")}" fill="none" stroke="${escaped(String(this.strokeStyle))}" stroke-width="${short(this.lineWidth)}" stroke-linejoin="${String(this.lineJoin)}"${dash}${this.opacity("stroke")}/>`,
-    );
+    const stroke = `stroke="${escaped(String(this.strokeStyle))}" stroke-width="${short(this.lineWidth)}" stroke-linejoin="${String(this.lineJoin)}"`;
+    this.parts.push(`<path d="${this.path.join("")}" fill="none" ${stroke}${dash}${this.opacity("stroke")}/>`);
   }
   fill(): void {
     if (this.path.length) this.parts.push(`<path d="${this.path.join("")}" fill="${escaped(String(this.fillStyle))}"${this.opacity("fill")}/>`);

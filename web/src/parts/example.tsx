@@ -45,7 +45,7 @@ function Side({ shown: { kind, row } }: { shown: Shown }) {
     <div class="side">
       {(kind === "labelled" || kind === "multi_labelled") && (
         <>
-          <Fact name="gold"><Labels labels={golds} kind="gold" /></Fact>
+          <Fact name="gold"><Labels labels={golds} kind="gold" {...(kind === "multi_labelled" && { against: ours })} /></Fact>
           <Fact name="predicted"><Labels labels={ours} against={golds.length || kind === "multi_labelled" ? golds : ours} kind="prediction" /></Fact>
         </>
       )}

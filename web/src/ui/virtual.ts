@@ -1,34 +1,33 @@
-import { elementScroll, observeElementOffset, observeElementRect, Virtualizer, type VirtualItem } from "@tanstack/virtual-core";
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import type { RefObject } from "preact";
 
-export interface Rows {
-  items: VirtualItem[];
-  total: number; // pixels of all rows
-  scrollTo: (index: number) => void;
+export interface Row {
+  index: number;
+  start: number; // pixels from the top
 }
 
-/** Which of `count` rows of `height` pixels are on screen inside `scroller`, plus some before and after. */
-export function useRows(count: number, height: number, scroller: RefObject<HTMLElement | null>, overscan = 12): Rows {
-  const [, redraw] = useState(0);
-  const options = {
-    count,
-    estimateSize: () => height,
-    getScrollElement: () => scroller.current,
-    overscan,
-    observeElementRect,
-    observeElementOffset,
-    scrollToFn: elementScroll,
-    onChange: () => redraw((n) => n + 1),
-  };
-  const virtual = useRef<Virtualizer<HTMLElement, HTMLElement> | null>(null);
-  virtual.current ??= new Virtualizer<HTMLElement, HTMLElement>(options);
-  virtual.current.setOptions(options);
-  useLayoutEffect(() => virtual.current!._didMount(), []);
-  useLayoutEffect(() => virtual.current!._willUpdate());
-  return {
-    items: virtual.current.getVirtualItems(),
-    total: virtual.current.getTotalSize(),
-    scrollTo: (index) => virtual.current!.scrollToIndex(index, { align: "auto" }),
-  };
+/** The rows of `height` pixels that a window of `view` pixels shows when scrolled to `top`, and `more` on either side. */
+export function rowsWithin(count: number, height: number, top: number, view: number, more = 12): Row[] {
+  const first = Math.max(0, Math.floor(top / height) - more);
+  const last = Math.min(count, Math.ceil((top + view) / height) + more);
+  return Array.from({ length: Math.max(0, last - first) }, (_, at) => ({ index: first + at, start: (first + at) * height }));
+}
+
+/** The rows to draw of `count` inside `scroller`: a table of any length costs what is on screen. All rows are equally high. */
+export function useRows(count: number, height: number, scroller: RefObject<HTMLElement | null>): { items: Row[]; total: number } {
+  const [{ top, view }, setWindow] = useState({ top: 0, view: 0 });
+  useLayoutEffect(() => {
+    const box = scroller.current;
+    if (!box) return;
+    const look = () => setWindow({ top: box.scrollTop, view: box.clientHeight });
+    const sizes = new ResizeObserver(look);
+    sizes.observe(box);
+    box.addEventListener("scroll", look, { passive: true });
+    look();
+    return () => {
+      sizes.disconnect();
+      box.removeEventListener("scroll", look);
+    };
+  }, [scroller.current]);
+  return { items: rowsWithin(count, height, top, view), total: count * height };
 }

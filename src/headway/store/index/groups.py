@@ -27,7 +27,7 @@ class Spread:
 
 @dataclass
 class Shared:
-    """A value, not a number, that all runs of a group have."""
+    """A value, not a number, that all runs of a group have; None: none of them has one."""
 
     value: Cell
 
@@ -86,7 +86,7 @@ def _numbers(values: Iterable[Cell]) -> list[float] | None:
 def _summarise(values: Sequence[Cell]) -> Spread | Shared | None:
     numbers = _numbers(values)
     if numbers is None:
-        return Shared(values[0]) if len(set(values)) == 1 and values[0] is not None else None
+        return Shared(values[0]) if len(set(values)) == 1 else None
     n, mean = len(numbers), math.fsum(numbers) / len(numbers)
     sd = math.sqrt(math.fsum([(number - mean) ** 2 for number in numbers]) / (n - 1)) if n > 1 else None
     return Spread(n, mean, sd, min(numbers), max(numbers))

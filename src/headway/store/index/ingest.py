@@ -9,7 +9,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 BATCH = 0.05  # seconds of small runs in one transaction
 TAKE = 32 << 20  # bytes of one history in one transaction
 SETTLED = 2.0  # seconds after which a folder's time of change can be trusted to show a later change
+BEING_MADE = 60.0  # seconds that a folder without run.json may still be on its way to become a run
+TELL_EVERY = 0.5  # seconds
 
 _OF_RECORD = (layout.RUN, layout.CONFIG, layout.MARKS, layout.SUMMARY)
 _OF_ROWS = ("metrics", "series", "chunks")  # tables
@@ -36,7 +38,7 @@ _warned: set[str] = set()
 
 @dataclass(frozen=True)
 class Changes:
-    """Ids of runs that are new or differ, of runs that are gone, and how many runs the budget left for later."""
+    """Ids of runs that are new or differ, of runs that are gone, and how many runs are left to be taken in."""
 
     changed: set[str]
     removed: set[str]
@@ -64,30 +66,61 @@ class Folder:
         return self.sealed and self.record_stamp.startswith(f"{self.modified} ")
 
 
-def refresh(connection: sqlite3.Connection, roots: Sequence[Path], *, budget: float | None = None) -> Changes:
-    """Bring the index up to date with the folders under `roots`, for about `budget` seconds (None: to the end).
+def refresh(
+    connection: sqlite3.Connection,
+    roots: Sequence[Path],
+    *,
+    quick: bool = False,
+    report: Callable[[Changes], bool] = lambda _: True,
+) -> Changes:
+    """Bring the index up to date with the folders under `roots`.
 
-    First what each run says of itself, then its rows. A run seen in two roots is taken from the first. A folder that
-    holds no readable run is skipped with one warning.
+    First what each run says of itself, then its rows; the newest run first. A run seen in two roots is taken from the
+    first. A folder that holds no readable run is skipped with one warning.
+
+    quick: look only at runs that have not ended, and at projects in which a run came or went. It does not see what was
+    done to a run that had ended, but costs little where there are many of them.
+    report: hears every half second what was taken in since it heard last; if it returns false, the rest is left for
+    the next time.
     """
-    until = time.monotonic() + (float("inf") if budget is None else budget)
     names = Names(connection)
-    changed: set[str] = set()
-    pending = 0
     with _Batch(connection) as batch:
-        folders, away = _scan(roots)
-        folders, removed = _match(connection, batch, folders, away)
+        folders, removed = _match(connection, batch, _scan(connection, roots, quick))
         live = [folder for folder in folders if not folder.untouched]
+        progress = _Progress(batch, report, Changes(set(), removed, len(live)))
         for folder in live:
-            if time.monotonic() >= until:
-                break
-            if _take_record(connection, batch, names, folder):
-                changed.add(folder.id)
+            if progress.goes_on() and _take_record(connection, batch, names, folder):
+                progress.changed(folder)
         for folder in live:
-            if time.monotonic() < until and folder.key and _take_rows(connection, batch, names, folder, until):
-                changed.add(folder.id)
-            pending += not folder.done
-    return Changes(changed, removed, pending)
+            if folder.key and _take_rows(connection, batch, names, folder, progress):
+                progress.changed(folder)
+            progress.pending -= folder.done
+    return Changes(progress.every, removed, progress.pending)
+
+
+class _Progress:
+    """What a refresh has taken in, told as it goes."""
+
+    def __init__(self, batch: "_Batch", report: Callable[[Changes], bool], found: Changes) -> None:
+        self._batch, self._report = batch, report
+        self.every: set[str] = set()
+        self.pending = found.pending
+        self._untold, self._removed = found.changed, found.removed
+        self._next = time.monotonic() + TELL_EVERY
+        self._ended = False
+
+    def changed(self, folder: Folder) -> None:
+        self.every.add(folder.id)
+        self._untold.add(folder.id)
+
+    def goes_on(self) -> bool:
+        """Whether to; what was taken in is committed before it is told."""
+        if not self._ended and time.monotonic() >= self._next:
+            self._batch.end(now=True)
+            self._ended = not self._report(Changes(self._untold, self._removed, self.pending))
+            self._untold, self._removed = set(), set()
+            self._next = time.monotonic() + TELL_EVERY
+        return not self._ended
 
 
 class _Batch:
@@ -111,23 +144,36 @@ class _Batch:
             self._began = time.monotonic()
 
     def end(self, *, now: bool = False) -> None:
-        if now or time.monotonic() - self._began > BATCH:
+        if self._connection.in_transaction and (now or time.monotonic() - self._began > BATCH):
             self._connection.execute("COMMIT")
 
 
-def _scan(roots: Iterable[Path]) -> tuple[list[Folder], set[str]]:
-    """Folders that may be runs, newest first, and the roots that cannot be listed now (a network away)."""
-    found: dict[str, Folder] = {}
-    away: set[str] = set()
+@dataclass
+class _Scan:
+    """What lies under the roots."""
+
+    folders: dict[str, Folder]  # by name, which is the run's id
+    away: set[str]  # roots that cannot be listed now (a network is down)
+    unchanged: set[Path]  # projects that were not listed: no run has come or gone there
+    listed: dict[Path, int]  # projects that were, and their times of change (ns)
+
+
+def _scan(connection: sqlite3.Connection, roots: Iterable[Path], quick: bool) -> _Scan:
+    scan = _Scan({}, set(), set(), {})
+    settled = dict(connection.execute("SELECT path, modified FROM projects")) if quick else {}
     for root in dict.fromkeys(Path(root).resolve() for root in roots):
         try:
-            for project, _ in _folders(root):
-                for path, modified in _folders(project):
-                    found.setdefault(path.name, Folder(path, root, modified))
+            for project, modified in _folders(root):
+                if settled.get(str(project)) == modified:
+                    scan.unchanged.add(project)
+                    continue
+                scan.listed[project] = modified
+                for path, changed in _folders(project):
+                    scan.folders.setdefault(path.name, Folder(path, root, changed))
         except OSError as error:
-            away.add(str(root))
+            scan.away.add(str(root))
             _warn(f"{root}: cannot be listed: {error.strerror}; its runs are shown as last seen")
-    return [found[name] for name in sorted(found, reverse=True)], away
+    return scan
 
 
 def _folders(path: Path) -> list[tuple[Path, int]]:
@@ -141,35 +187,50 @@ def _folders(path: Path) -> list[tuple[Path, int]]:
     return folders
 
 
-def _match(
-    connection: sqlite3.Connection, batch: _Batch, folders: list[Folder], away: set[str]
-) -> tuple[list[Folder], set[str]]:
-    """Tell each folder what the index knows of it; (those that are runs, ids of runs that are gone and now removed)."""
-    known = {
-        row[0]: row
-        for row in connection.execute("SELECT path, root, key, id, status, recorded, sealed, stamp FROM runs")
-    }
+def _match(connection: sqlite3.Connection, batch: _Batch, scan: _Scan) -> tuple[list[Folder], set[str]]:
+    """Tell each folder what the index knows of it; (runs, newest first; ids of runs that are gone and now removed)."""
+    only = "" if scan.listed or not scan.unchanged else "WHERE NOT sealed"
+    rows = connection.execute(
+        f"SELECT path, root, key, id, status, recorded, sealed, stamp FROM runs {only}"
+    ).fetchall()
+    known = {row[0]: row for row in rows}
+    for path, root, *_, sealed, _ in rows:
+        if not sealed and Path(path).parent in scan.unchanged:
+            with suppress(FileNotFoundError):
+                scan.folders.setdefault(Path(path).name, Folder(Path(path), Path(root), Path(path).stat().st_mtime_ns))
     runs = []
-    for folder in folders:
+    for folder in scan.folders.values():
         if row := known.get(str(folder.path)):
             _, _, folder.key, folder.id, folder.status, folder.recorded, folder.sealed, stamp = row
             folder.record_stamp, _, folder.rows_stamp = stamp.partition("|")
         if folder.untouched or (folder.path / layout.RUN).exists():
             runs.append(folder)
+        elif time.time() - folder.modified / 1e9 < BEING_MADE:
+            scan.listed.pop(folder.path.parent, None)
     there = {str(folder.path) for folder in runs}
-    names = {folder.path.name for folder in runs}  # a folder that was moved keeps its run
     gone = {
         key: id
-        for path, root, key, id, *_ in known.values()
-        if path not in there and id not in names and root not in away
+        for path, root, key, id, *_ in rows
+        if path not in there
+        and id not in scan.folders  # a folder that was moved keeps its run
+        and root not in scan.away
+        and Path(path).parent not in scan.unchanged
     }
-    if gone:
+    before = time.time() - SETTLED
+    settled = [(str(path), modified) for path, modified in scan.listed.items() if modified / 1e9 < before]
+    if gone or settled != [*_recorded(connection, scan.listed)]:
         batch.begin()
         for key in gone:
             connection.execute("DELETE FROM runs WHERE key = ?", [key])
             _forget(connection, key, "config", *_OF_ROWS)
+        connection.executemany("INSERT OR REPLACE INTO projects VALUES (?, ?)", settled)
         batch.end(now=True)
-    return runs, set(gone.values())
+    return sorted(runs, key=lambda folder: folder.path.name, reverse=True), set(gone.values())
+
+
+def _recorded(connection: sqlite3.Connection, listed: Iterable[Path]) -> Iterator[tuple[str, int]]:
+    for path in listed:
+        yield from connection.execute("SELECT path, modified FROM projects WHERE path = ?", [str(path)])
 
 
 def _take_record(connection: sqlite3.Connection, batch: _Batch, names: Names, folder: Folder) -> bool:
@@ -212,7 +273,9 @@ def _may_change(folder: Folder) -> bool:
     return folder.status == "running" or time.time() - last_beat(folder.path)[0] <= 2 * HEARTBEAT_LIMIT
 
 
-def _take_rows(connection: sqlite3.Connection, batch: _Batch, names: Names, folder: Folder, until: float) -> bool:
+def _take_rows(
+    connection: sqlite3.Connection, batch: _Batch, names: Names, folder: Folder, progress: _Progress
+) -> bool:
     """Take in what the history has grown by; whether it has."""
     file = folder.path / layout.HISTORY
     grew = False
@@ -222,7 +285,7 @@ def _take_rows(connection: sqlite3.Connection, batch: _Batch, names: Names, fold
         if stamp == folder.rows_stamp and settled == folder.sealed:
             folder.done = True
             return grew
-        if time.monotonic() >= until:
+        if not progress.goes_on():
             return grew
         batch.begin()
         whole = True

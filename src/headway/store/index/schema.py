@@ -28,6 +28,7 @@ def migration(function: Migration) -> Migration:
 @migration
 def m001_first(connection: sqlite3.Connection) -> None:
     for statement in (
+        "CREATE TABLE projects(path TEXT PRIMARY KEY, modified INTEGER) WITHOUT ROWID",  # ns; every run in it is known
         "CREATE TABLE names(id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL)",  # of configuration keys and metrics
         """CREATE TABLE runs(
             key INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, root TEXT, path TEXT, project TEXT, name TEXT,

@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -43,11 +43,11 @@ class Store:
         self.index = Path(index) if index is not None else cache_folder("index") / f"{digest[:16]}.db"
         self._local = threading.local()
 
-    def refresh(self, *, budget: float | None = None) -> "Changes":
-        """Take in what was added, changed and removed since; stop after `budget` seconds, newest runs first."""
+    def refresh(self, *, quick: bool = False, report: "Callable[[Changes], bool]" = lambda _: True) -> "Changes":
+        """Take in what was added, changed and removed since, newest runs first; see `index.ingest.refresh`."""
         from headway.store.index.ingest import refresh
 
-        return refresh(self._connected(), self.roots, budget=budget)
+        return refresh(self._connected(), self.roots, quick=quick, report=report)
 
     def runs(
         self,

@@ -30,7 +30,7 @@ export function Predictions({ found }: SectionProps) {
   const names = columnNames(found.runs);
   const a = ids.includes(asked("a")) ? asked("a") : ids[0]!;
   const b = ids.includes(asked("b")) && asked("b") !== a ? asked("b") : ids.find((id) => id !== a)!;
-  const splits = splitsOf(found);
+  const splits = splitsOf(found, [ids.indexOf(a), ids.indexOf(b)]);
   const split = splits.find((one) => one === asked("split")) ?? splits[0];
   const at = Math.max(0, Number(asked("at")) || 0);
   const only = asked("only") || "differ"; // what differs is what one came for
@@ -46,7 +46,15 @@ export function Predictions({ found }: SectionProps) {
     { keys: "k", what: "previous example", run: () => setCurrent((old) => Math.max(0, old - 1)) },
     { keys: "w", what: "only examples that B broke", run: () => set({ only: only === "broken" ? null : "broken" }) },
   ]);
-  if (split === undefined) return <><Heading name="Predictions" /><p class="dim">None of these runs kept predictions. <code>headway eval {a}</code> writes them.</p></>;
+  const choose = ids.length > 2 ? <Sides ids={ids} names={names} a={a} b={b} set={set} /> : <span class="dim">A is <Named at={ids.indexOf(a)} name={names[ids.indexOf(a)]!} />, B is <Named at={ids.indexOf(b)} name={names[ids.indexOf(b)]!} /></span>;
+  if (split === undefined) {
+    return (
+      <>
+        <Heading name="Predictions">{choose}</Heading>
+        <p class="dim">The two kept predictions of no split in common. <code>headway eval {a}</code> and <code>headway eval {b}</code> write them.</p>
+      </>
+    );
+  }
   const keep = async () => {
     const all = await get<Pairs>("/api/compare/predictions", { ...choice, offset: 0, limit: MOST });
     download(`compare-${split}-${a}-${b}.csv`, csv([
@@ -59,7 +67,7 @@ export function Predictions({ found }: SectionProps) {
     <>
       <Heading name="Predictions">
         {splits.length > 1 ? <select aria-label="Split" value={split} onChange={(event) => set({ split: event.currentTarget.value })}>{splits.map((one) => <option key={one}>{one}</option>)}</select> : <span class="dim">{split}</span>}
-        {ids.length > 2 ? <Sides ids={ids} names={names} a={a} b={b} set={set} /> : <span class="dim">A is <Named at={ids.indexOf(a)} name={names[ids.indexOf(a)]!} />, B is <Named at={ids.indexOf(b)} name={names[ids.indexOf(b)]!} /></span>}
+        {choose}
         <button class="quiet" onClick={() => set({ a: b, b: a, only: only === "fixed" ? "broken" : only === "broken" ? "fixed" : asked("only") })}>swap</button>
         <span class="grow" />
         {data && !data.reason && <button class="quiet" title={data.matched > MOST ? `the first ${MOST} rows` : undefined} onClick={() => keep().catch(complain)}>CSV</button>}
@@ -71,7 +79,7 @@ export function Predictions({ found }: SectionProps) {
           <div class="pairs-top">
             {data.counts && <Cases counts={data.counts} shared={data.shared} only={only} set={set} />}
             <div class="toolbar">
-              <Search value={asked("q")} onChange={(q) => set({ q })} label="Search in the examples" />
+              <Search value={asked("q")} onChange={(q) => set({ q })} label="Search examples" />
               <span class="segments" role="group" aria-label="Which examples">
                 <button aria-pressed={only === "differ"} onClick={() => set({ only: null })}>different answers</button>
                 <button aria-pressed={only === "all"} onClick={() => set({ only: "all" })}>all</button>
@@ -85,7 +93,7 @@ export function Predictions({ found }: SectionProps) {
               </span>
             </div>
           </div>
-          {data.matched === 0 && <p class="dim">No example is like that. <button onClick={() => set({ only: "all", q: null })}>Show all</button></p>}
+          {data.matched === 0 && <p class="dim">{only === "differ" && !asked("q") ? "The two gave the same answer to every example." : "No example is like that."} <button onClick={() => set({ only: "all", q: null })}>Show all</button></p>}
           <ul class={`examples-list${loading ? " loading-over" : ""}`}>
             {rows.map((row, index) => <PairRow key={row.id} kind={data.kind} pair={row} types={types} query={asked("q")} current={index === current} colors={[swatch(ids.indexOf(a)).color, swatch(ids.indexOf(b)).color]} />)}
           </ul>

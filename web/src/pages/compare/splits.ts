@@ -2,8 +2,9 @@ import type { Comparison } from "./answer";
 
 const ORDER = ["test", "val", "train"];
 
-/** Splits that were evaluated, what results are reported on first. */
-export function splitsOf(found: Pick<Comparison, "evaluations">): string[] {
+/** Splits that all runs at the places `of` evaluated (none given: that any run did), what results are reported on first. */
+export function splitsOf({ evaluations }: Pick<Comparison, "evaluations">, of: readonly number[] = []): string[] {
   const place = (split: string) => (ORDER.includes(split) ? ORDER.indexOf(split) : -1);
-  return Object.keys(found.evaluations).sort((a, b) => place(a) - place(b) || a.localeCompare(b));
+  const evaluated = Object.keys(evaluations).filter((split) => of.every((at) => evaluations[split]![at] !== null));
+  return evaluated.sort((a, b) => place(a) - place(b) || a.localeCompare(b));
 }

@@ -19,7 +19,8 @@ export function MetricPicker({ metrics, chosen, noun = "metric", onToggle, onRes
     <Menu label={`${count(chosen.length, noun)} ▾`} title={`Choose ${noun}s`}>
       {() => (
         <div class="picker">
-          <input type="search" placeholder={`find among ${count(known.length, noun)}`} aria-label={`find a ${noun}`} value={wanted} autofocus onInput={(event) => setWanted(event.currentTarget.value)} />
+          <input type="search" placeholder={`find among ${count(known.length, noun)}`} aria-label={`find a ${noun}`} value={wanted} autofocus
+            onInput={(event) => setWanted(event.currentTarget.value)} />
           <button class="quiet" onClick={onReset}>back to the usual</button>
           <div class="picker-list">
             {found.slice(0, MOST).map(({ key, runs }) => (

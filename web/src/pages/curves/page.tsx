@@ -3,7 +3,8 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, type GroupTable, type Keys, type RunTable } from "../../api";
 import { CurveChart } from "../../charts/curve-chart";
-import { count, title } from "../../format";
+import { distinctTitles } from "../../charts/names";
+import { count } from "../../format";
 import { useShortcuts } from "../../keyboard";
 import { useResource } from "../../resource";
 import { isTexts, remember, remembered } from "../../saved";
@@ -25,7 +26,8 @@ export default function CurvesPage() {
   const view = useMemo(() => viewOf(params), [params]);
   const f = view.runs.length ? filterOf(view.runs) : filter.value;
   const common = { f, archived: view.archived || view.runs.length > 0 };
-  const table = useResource(href("/api/runs", { ...common, limit: MOST }), (abort) => get<RunTable>("/api/runs", { ...common, sort: "-created", limit: MOST }, abort), { live: true });
+  const rows = { ...common, sort: "-created", limit: MOST };
+  const table = useResource(href("/api/runs", rows), (abort) => get<RunTable>("/api/runs", rows, abort), { live: true });
   const keys = useResource(href("/api/keys", common), (abort) => get<Keys>("/api/keys", common, abort), { live: true }).data;
   const grouping = { ...common, group: view.group, limit: 1000 };
   const groups = useResource(view.group ? href("/api/runs", grouping) : null, (abort) => get<GroupTable>("/api/runs", grouping, abort), { live: true }).data;
@@ -35,11 +37,12 @@ export default function CurvesPage() {
     () => (view.group && groups ? new Map(groups.groups.flatMap((one) => one.ids.map((id) => [id, one.title] as const))) : undefined),
     [groups, view.group],
   );
+  const titles = distinctTitles(runs);
   const items: Item[] = groupOf
     ? [...new Set(runs.map(({ id }) => groupOf.get(id)).filter((name) => name !== undefined))].map((name) => ({
         id: name, label: name, hint: count(runs.filter(({ id }) => groupOf.get(id) === name).length, "run"), href: null,
       }))
-    : runs.map((run) => ({ id: run.id, label: title(run), hint: `${run.project}, ${run.status}, ${run.id}`, href: href(`/run/${encodeURIComponent(run.id)}`) }));
+    : runs.map((run, at) => ({ id: run.id, label: titles[at]!, hint: `${run.project}, ${run.status}, ${run.id}`, href: href(`/run/${encodeURIComponent(run.id)}`) }));
   const names = items.map(({ id }) => id).join("\n");
   const order = useMemo(() => new Map(items.map(({ id }, at) => [id, at])), [names]);
   const hidden = useMemo(() => new Set(view.hidden), [view.hidden.join("\n")]);
@@ -80,25 +83,34 @@ export default function CurvesPage() {
 
   if (table.error && !table.data) return <Failed error={table.error} retry={table.reload} />;
   if (!table.data) return <div class="loading" role="status">…</div>;
-  if (!runs.length) return table.data.all ? <Empty title="No run matches the filter." hint="Empty the filter, or write another." /> : <Empty title="No runs yet." command="headway train" hint="Its curves appear here while it trains." />;
+  if (!table.data.all) return <Empty title="No runs yet." command="headway train" hint="Its curves appear here while it trains." />;
+  if (!runs.length) return <Empty title="No run matches the filter." hint="Empty the filter, or write another." />;
 
   const request = view.runs.length ? { runs: view.runs } : { f, sort: "-created", limit: MOST, archived: view.archived };
   const total = table.data.total;
-  const note = groupOf ? `${count(items.length, "group")} of ${count(runs.length, "run")}` : total > runs.length ? `${runs.length} of ${count(total, "run")}, newest first` : count(runs.length, "run");
+  const shown = total > runs.length ? `${runs.length} of ${count(total, "run")}, newest first` : count(runs.length, "run");
+  const note = groupOf ? `${count(items.length, "group")} of ${shown}` : shown;
   return (
     <>
       <Toolbar view={view} smooth={smooth} onSmooth={changeSmooth} keys={keys}>
-        <MetricPicker metrics={keys?.metrics ?? []} chosen={list.map(({ metric }) => metric)} onToggle={(metric) => change(toggled(list, metric))} onReset={reset} />
-        <button aria-pressed={listed} title={`List of runs: ${note}`} onClick={() => setListed(!listed)}>{count(items.length, groupOf ? "group" : "run")}</button>
+        <MetricPicker metrics={keys?.metrics ?? []} chosen={list.map(({ metric }) => metric)} onToggle={(metric) => change(toggled(list, metric))}
+          onReset={reset} />
+        <button aria-pressed={listed} title={`List of runs: ${note}`}
+          onClick={() => setListed(!listed)}>{count(items.length, groupOf ? "group" : "run")}</button>
       </Toolbar>
       <div class={`curves${listed ? " listed" : ""}`}>
-        {listed && <SideList items={items} noun={groupOf ? "group" : "run"} note={note} order={order} hidden={hidden} focus={focus} onHide={(hide) => setParams({ hide })} />}
+        {listed && (
+          <SideList items={items} noun={groupOf ? "group" : "run"} note={note} order={order} hidden={hidden} focus={focus}
+            onHide={(hide) => setParams({ hide })} />
+        )}
         <div class="tiles">
           {list.map((tile, at) => (
-            <TileBox key={tile.metric} tile={tile} at={at} full={tile.metric === full} dragged={dragged} onDrag={setDragged} onPoint={() => (pointedAt.current = tile.metric)}
+            <TileBox key={tile.metric} tile={tile} at={at} full={tile.metric === full} dragged={dragged} onDrag={setDragged}
+              onPoint={() => (pointedAt.current = tile.metric)}
               onDrop={() => dragged !== null && change(moved(list, dragged, at))}>
               {(height) => (
-                <CurveChart metric={tile.metric} title={<span class="grip" draggable title={`${tile.metric}; drag to move`}>{tile.metric}</span>} x={view.x} params={request} height={height} points={runs.length > CROWD ? 500 : 2000}
+                <CurveChart metric={tile.metric} title={<span class="grip" draggable title={`${tile.metric}; drag to move`}>{tile.metric}</span>}
+                  x={view.x} params={request} height={height} points={runs.length > CROWD ? 500 : 2000}
                   smooth={smooth} logX={view.logX} logY={view.logY} outliers={view.outliers} hidden={hidden} order={order} focus={focus} legend={false}
                   {...(groupOf && { groups: groupOf, band: view.band })}
                   {...(view.linked && { range: view.range, onRange: (range) => setParams(rangeParams(range)) })}

@@ -33,21 +33,33 @@ export function SideList({ items, noun, note, order, hidden, focus, onHide }: Si
         <b>{note}</b>
         {hidden.size > 0 && <button class="quiet" onClick={() => onHide([])}>show all</button>}
       </div>
-      {items.length > 8 && <input type="search" placeholder={`find among ${count(items.length, noun)}`} aria-label={`find a ${noun}`} value={wanted} onInput={(event) => setWanted(event.currentTarget.value)} />}
+      {items.length > 8 && (
+        <input type="search" placeholder={`find among ${count(items.length, noun)}`} aria-label={`find a ${noun}`} value={wanted}
+          onInput={(event) => setWanted(event.currentTarget.value)} />
+      )}
       <ul>
         {found.map((item) => (
-          <Row key={item.id} item={item} at={order.get(item.id) ?? 0} off={hidden.has(item.id)} focus={focus} onToggle={() => toggle(item.id)} onOnly={() => only(item.id)} />
+          <Row key={item.id} item={item} at={order.get(item.id) ?? 0} off={hidden.has(item.id)} focus={focus} onToggle={() => toggle(item.id)}
+            onOnly={() => only(item.id)} />
         ))}
       </ul>
     </aside>
   );
 }
 
-function Row({ item, at, off, focus, onToggle, onOnly }: { item: Item; at: number; off: boolean; focus: Signal<string | null>; onToggle: () => void; onOnly: () => void }) {
+function Row({ item, at, off, focus, onToggle, onOnly }: {
+  item: Item;
+  at: number;
+  off: boolean;
+  focus: Signal<string | null>;
+  onToggle: () => void;
+  onOnly: () => void;
+}) {
   const lit = useComputed(() => focus.value === item.id).value;
   return (
     <li class={`${off ? "off" : ""}${lit ? " lit" : ""}`} onPointerEnter={() => (focus.value = item.id)} onPointerLeave={() => (focus.value = null)}>
-      <button class="quiet eye" aria-pressed={!off} onClick={onToggle} title={off ? "Show" : "Hide"} aria-label={`${off ? "show" : "hide"} ${item.label}`} style={{ "--color": color(at, dark.value) }}>
+      <button class="quiet eye" aria-pressed={!off} onClick={onToggle} title={off ? "Show" : "Hide"}
+        aria-label={`${off ? "show" : "hide"} ${item.label}`} style={{ "--color": color(at, dark.value) }}>
         <i class="dot" />
       </button>
       {item.href ? <a href={item.href} title={item.hint}>{item.label}</a> : <span title={item.hint}>{item.label}</span>}

@@ -48,7 +48,7 @@ export function TileBox({ tile, at, full, dragged, onDrag, onDrop, onPoint, chil
     observer.observe(box.current!);
     return () => observer.disconnect();
   }, []);
-  const height = full ? Math.max(260, innerHeight - 90) : HEIGHTS[tile.size];
+  const height = full ? Math.max(260, innerHeight - 66) : HEIGHTS[tile.size];
   const accepts = dragged !== null && dragged !== at;
   return (
     <div

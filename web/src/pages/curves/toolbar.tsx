@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import type { Keys } from "../../api";
 import { keyParts } from "../../format";
 import { setParams } from "../../url";
-import { AXES, rangeParams, type View } from "./view";
+import { AXES, type View } from "./view";
 
 /** What holds for all charts: x, smoothing, scales, groups, zoom. */
 export function Toolbar({ view, smooth, onSmooth, keys, children }: {
@@ -19,7 +19,8 @@ export function Toolbar({ view, smooth, onSmooth, keys, children }: {
       {children}
       <div class="segments" role="group" aria-label="x axis">
         {AXES.map((axis) => (
-          <button key={axis} aria-pressed={axis === view.x} onClick={() => setParams({ x: axis === "step" ? null : axis, from: null, to: null }, { replace: false })}>{axis}</button>
+          <button key={axis} aria-pressed={axis === view.x}
+            onClick={() => setParams({ x: axis === "step" ? null : axis, from: null, to: null }, { replace: false })}>{axis}</button>
         ))}
       </div>
       <label title="Exponential moving average, aware of the spacing of x ([ and ])">
@@ -29,7 +30,8 @@ export function Toolbar({ view, smooth, onSmooth, keys, children }: {
       </label>
       <Check on={view.logX} text="log x" onChange={(on) => setParams({ logx: on, from: null, to: null })} />
       <Check on={view.logY} text="log y" title="key l" onChange={(on) => setParams({ logy: on })} />
-      <Check on={!view.outliers} text="ignore outliers" title="y spans the 1st to the 99th percentile" onChange={(on) => setParams({ outliers: on ? "ignore" : null })} />
+      <Check on={!view.outliers} text="ignore outliers" title="y spans the 1st to the 99th percentile"
+        onChange={(on) => setParams({ outliers: on ? "ignore" : null })} />
       <label title="mean of the runs that are equal but for what is not named">
         group
         <select value={view.group} onChange={(event) => setParams({ group: event.currentTarget.value, hide: null }, { replace: false })}>
@@ -49,7 +51,6 @@ export function Toolbar({ view, smooth, onSmooth, keys, children }: {
         </label>
       )}
       <Check on={view.linked} text="link zoom" onChange={(on) => setParams({ zoom: on ? null : "own", from: null, to: null })} />
-      {view.range && <button onClick={() => setParams(rangeParams(null))}>Reset zoom</button>}
     </div>
   );
 }

@@ -37,7 +37,7 @@ export function axisOf(key: string, values: readonly Cell[]): ParamAxis {
 /** Where to write what along the axis, at most about `wanted` texts. */
 export function marks({ kind, scale, labels, few }: ParamAxis, wanted: number): { at: number; text: string }[] {
   if (kind === "category") {
-    const every = Math.max(1, Math.ceil(labels.length / Math.max(2, wanted)));
+    const every = Math.max(1, Math.round(labels.length / Math.max(2, wanted)));
     return labels.map((text, at) => ({ at: labels.length > 1 ? at / (labels.length - 1) : 0.5, text })).filter((_, at) => at % every === 0);
   }
   const of = placing(scale, 0, 1);

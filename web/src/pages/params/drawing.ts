@@ -124,6 +124,7 @@ export function drawDots(on: Surface, { x, y, px, py, colors }: Dots, width: num
   const size = px.length > 2000 ? 1.5 : px.length > 300 ? 2.25 : 3.25;
   on.globalAlpha = px.length > 2000 ? 0.6 : 0.9;
   for (let at = 0; at < px.length; at++) {
+    if (!Number.isFinite(px[at]! + py[at]!)) continue; // the key is not set
     on.fillStyle = colors[at]!;
     on.fillRect(box.left + px[at]! * box.width - size, foot - py[at]! * box.height - size, 2 * size, 2 * size);
   }

@@ -22,6 +22,7 @@ export interface Params {
   mode: Mode;
   keys: ParamKey[];
   runs: ParamRun[];
+  total: number; // runs that match
   method: string;
 }
 

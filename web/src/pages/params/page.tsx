@@ -17,7 +17,6 @@ import "./params.css";
 import { Scatter } from "./scatter";
 
 const SWEEP = "headway train -m optimizer.lr=1e-5,3e-5,1e-4 seed=0,1,2";
-const CAP = 5000; // runs that the server sends
 const SELECTED = 100; // an address has no room for more
 
 export default function ParamsPage() {
@@ -52,7 +51,8 @@ export default function ParamsPage() {
   };
   const x = params.get("by") ?? chosen[0] ?? "";
   const color = params.get("color") ?? "";
-  const table = () => [["run", "name", ...chosen, data.metric], ...kept.map((run) => [run.id, run.name, ...chosen.map((key) => run.values[data.keys.findIndex((one) => one.key === key)]), run.metric])];
+  const columns = chosen.map((key) => data.keys.findIndex((one) => one.key === key));
+  const table = () => [["run", "name", ...chosen, data.metric], ...kept.map((run) => [run.id, run.name, ...columns.map((at) => run.values[at]), run.metric])];
   return (
     <>
       <div class="toolbar" role="toolbar" aria-label="Parameters">
@@ -63,22 +63,29 @@ export default function ParamsPage() {
             {options.map((key) => <option key={key} value={key}>{key}</option>)}
           </select>
         </label>
-        <KeyPicker noun="key" metrics={data.keys} chosen={chosen} onReset={() => setKeys([])} onToggle={(key) => setKeys(chosen.includes(key) ? chosen.filter((one) => one !== key) : [...chosen, key])} />
-        <span class="dim">
-          {brushes.size > 0 && `${value(kept.length)} of `}{count(model.runs.length, "run")}
-          {model.without > 0 && `; ${value(model.without)} more without ${data.metric}`}
-          {data.runs.length >= CAP && `; the newest ${value(CAP)} that match`}
-          {data.mode === "min" ? "; the smaller the better" : "; the larger the better"}
-        </span>
+        <KeyPicker noun="key" metrics={data.keys} chosen={chosen} onReset={() => setKeys([])}
+          onToggle={(key) => setKeys(chosen.includes(key) ? chosen.filter((one) => one !== key) : [...chosen, key])} />
         {brushes.size > 0 && (
           <>
             <button onClick={() => setParams({ brush: null })}>Clear brushes</button>
-            {kept.length > 0 && <button disabled={kept.length > SELECTED} title={kept.length > SELECTED ? `at most ${SELECTED}` : "for the table, the curves and the comparison"} onClick={() => select(kept.map(({ id }) => id))}>Select these {value(kept.length)}</button>}
+            {kept.length > 0 && (
+              <button disabled={kept.length > SELECTED} onClick={() => select(kept.map(({ id }) => id))}
+                title={kept.length > SELECTED ? `at most ${SELECTED}` : "for the table, the curves and the comparison"}>
+                Select these {value(kept.length)}
+              </button>
+            )}
           </>
         )}
+        <span class="params-note">
+          {brushes.size > 0 && `${value(kept.length)} of `}{count(model.runs.length, "run")}
+          {model.without > 0 && `; ${value(model.without)} more without ${data.metric}`}
+          {data.runs.length < data.total && `; the newest ${value(data.runs.length)} of ${value(data.total)}`}
+          {model.runs.length > 0 && (data.mode === "min" ? "; the smaller the better" : "; the larger the better")}
+        </span>
       </div>
       {model.runs.length < 2 || data.keys.length === 0 ? (
-        <Nothing filtered={filter.value !== ""} why={model.runs.length < 2 ? `Fewer than two runs here have ${data.metric}.` : "Nothing varies between these runs."} />
+        <Nothing filtered={filter.value !== ""}
+          why={model.runs.length < 2 ? `Fewer than two runs here have ${data.metric}.` : "Nothing varies between these runs."} />
       ) : (
         <div class="params">
           <Parallel model={model} passing={passing} brushes={brushes} onBrush={setBrushes} onMove={move} table={table} />

@@ -1,6 +1,7 @@
 /** Parallel coordinates: a line per run through its values; brushes on the axes choose runs; axes are moved by their names. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ChartMenu } from "../../charts/chart-menu";
+import type { Surface } from "../../charts/draw";
 import { look } from "../../charts/look";
 import { useWidth } from "../../charts/width";
 import { cell, title, value } from "../../format";
@@ -10,6 +11,7 @@ import { axisName, nearestRun, type Brushes } from "./axes";
 import { Canvas } from "./canvas";
 import { AIR, drawParallel, heightOf, placeOf, spots, trace } from "./drawing";
 import type { Model } from "./model";
+import { beside } from "./scatter";
 
 const ROOM = 108; // least pixels between two axes; below it the chart scrolls
 const NEAR = 14; // pixels from an axis that still take hold of it
@@ -33,7 +35,8 @@ export function Parallel({ model, passing, brushes, onBrush, onMove, table }: {
   const [turn, setTurn] = useState(0);
   const again = () => setTurn((n) => n + 1);
   const night = dark.value;
-  const draw = useCallback((on: CanvasRenderingContext2D) => drawParallel(on, model, passing, brushes, { width, height: HEIGHT }, look(), false), [model, passing, brushes, width, night]);
+  const paint = (on: Surface, named: boolean) => drawParallel(on, model, passing, brushes, { width, height: HEIGHT }, look(), named);
+  const draw = useCallback((on: CanvasRenderingContext2D) => paint(on, false), [model, passing, brushes, width, night]);
   const over = useCallback((on: CanvasRenderingContext2D) => {
     on.strokeStyle = on.fillStyle = look().ink;
     if (hovered && hovered.run < model.runs.length) {
@@ -90,22 +93,26 @@ export function Parallel({ model, passing, brushes, onBrush, onMove, table }: {
       <div class="part-head">
         <h2>Parallel coordinates</h2>
         <span class="dim">drag along an axis to keep runs, click it to let go; move axes by their names</span>
-        <ChartMenu table={table} picture={() => ({ name: `parallel-${model.metric}`, width, height: HEIGHT, draw: (on) => drawParallel(on, model, passing, brushes, { width, height: HEIGHT }, look(), true) })} />
+        <ChartMenu table={table} picture={() => ({ name: `parallel-${model.metric}`, width, height: HEIGHT, draw: (on) => paint(on, true) })} />
       </div>
       <div class="scroll" ref={box}>
         {room > 0 && (
           <div class="parallel-box" style={{ width: `${width}px`, height: `${HEIGHT}px` }}>
             <Canvas width={width} height={HEIGHT} draw={draw} />
             <Canvas width={width} height={HEIGHT} draw={over} name="over" />
-            <div class="catch" role="img" aria-label={`${model.runs.length} runs over ${model.axes.length} axes`} style={{ cursor: run ? "pointer" : "crosshair" }} onPointerDown={press}
-              onPointerMove={move} onPointerUp={release} onPointerCancel={() => { drag.current = null; again(); }} onPointerLeave={() => setHovered(null)} onClick={() => run && hovered && axisAt(hovered.x) < 0 && go(`/run/${encodeURIComponent(run.id)}`)}>
+            <div class="catch" role="img" aria-label={`${model.runs.length} runs over ${model.axes.length} axes`}
+              style={{ cursor: run ? "pointer" : "crosshair" }} onPointerDown={press}
+              onPointerMove={move} onPointerUp={release} onPointerCancel={() => { drag.current = null; again(); }} onPointerLeave={() => setHovered(null)}
+              onClick={() => run && hovered && axisAt(hovered.x) < 0 && go(`/run/${encodeURIComponent(run.id)}`)}>
               {xs.map((x) => <i key={x} style={{ left: `${x - NEAR}px`, width: `${2 * NEAR}px` }} />)}
             </div>
             {model.axes.map((axis, index) => {
               const last = index === model.axes.length - 1;
               const dx = held.current?.axis === index ? held.current.x : 0;
               return (
-                <button key={axis.key} class={`quiet axis${dx ? " held" : ""}`} title={last ? axis.key : `${axis.key}; drag or use the arrow keys to move`} style={{ left: `${xs[index]! + dx}px`, maxWidth: `${width / model.axes.length}px` }}
+                <button key={axis.key} class={`quiet axis${dx ? " held" : ""}`}
+                  title={last ? axis.key : `${axis.key}; drag or use the arrow keys to move`}
+                  style={{ left: `${xs[index]! + dx}px`, maxWidth: `${width / model.axes.length}px` }}
                   onKeyDown={(event) => {
                     const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
                     if (step && !last) { event.preventDefault(); onMove(index, index + step); }
@@ -128,13 +135,14 @@ export function Parallel({ model, passing, brushes, onBrush, onMove, table }: {
                     again();
                     if (to !== index) onMove(index, to);
                   }}
-                  onPointerCancel={() => { held.current = null; again(); }}>
+                  onPointerCancel={() => { held.current = null; again(); }}
+                  onDragStart={(event) => event.preventDefault()}>
                   {last ? axis.key : axisName(axis.key)}{axis.kind === "log" && <small class="dim"> log</small>}
                 </button>
               );
             })}
             {run && hovered && (
-              <div class="tip" style={{ left: hovered.x < width / 2 ? `${hovered.x + 16}px` : "auto", right: hovered.x < width / 2 ? "auto" : `${width - hovered.x + 16}px`, top: `${Math.min(hovered.y, heightOf(0.45, HEIGHT))}px` }}>
+              <div class="tip" style={beside({ left: hovered.x, top: Math.min(hovered.y, heightOf(0.45, HEIGHT)) }, width)}>
                 <b>{title(run)}</b>
                 <strong>{model.metric} {value(run.metric)}</strong>
                 {model.axes.slice(0, -1).map((axis, index) => <span key={axis.key}><small>{axisName(axis.key)}</small> {cell(model.rows[hovered.run]![index]) || "unset"}</span>)}

@@ -3,9 +3,10 @@ import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { ChartMenu } from "../../charts/chart-menu";
 import { look } from "../../charts/look";
+import { valueAt } from "../../charts/scale";
 import { useWidth } from "../../charts/width";
 import { color } from "../../colors";
-import { cell, title, value } from "../../format";
+import { cell, count, title, value } from "../../format";
 import { dark } from "../../theme";
 import { go } from "../../url";
 import { axisName, axisOf, jitter, shade, spreading, UNSET } from "./axes";
@@ -16,6 +17,12 @@ import type { Params, ParamRun } from "./model";
 const HEIGHT = 330;
 const REACH = 14; // pixels
 const NAMED = 8; // categories named in the legend
+
+/** Where a tip stands beside a point, on the side that has room. */
+export function beside({ left, top }: { left: number; top: number }, width: number) {
+  const above = `${Math.max(0, top - 20)}px`;
+  return left < width / 2 ? { left: `${left + 14}px`, top: above } : { right: `${width - left + 14}px`, top: above };
+}
 
 export function Scatter({ params, x, by, runs, children }: { params: Params; x: string; by: string; runs: readonly ParamRun[]; children: ComponentChildren }) {
   const box = useRef<HTMLDivElement>(null);
@@ -39,8 +46,9 @@ export function Scatter({ params, x, by, runs, children }: { params: Params; x: 
       if (hue.kind !== "category") return hue.place(of) === UNSET ? "#888888" : shade(hue.place(of), night);
       return of === null ? "#888888" : color(hue.labels.indexOf(cell(of)), night);
     });
-    const names = hue?.kind === "category" ? hue.labels.slice(0, NAMED).map((label, at) => [label, color(at, night)] as const)
-      : hue ? [0, 0.5, 1].map((part) => [value(hue.scale.log ? hue.scale.min * (hue.scale.max / hue.scale.min) ** part : hue.scale.min + part * (hue.scale.max - hue.scale.min)), shade(part, night)] as const) : [];
+    const names = !hue ? []
+      : hue.kind === "category" ? hue.labels.slice(0, NAMED).map((label, at) => [label, color(at, night)] as const)
+      : [0, 0.5, 1].map((part) => [value(valueAt(hue.scale, 0, 1, part)), shade(part, night)] as const);
     const drawn: Dots = { x: across, y: up, px, py: Float32Array.from(runs, (run) => spread(up, up.place(run.metric))), colors };
     return { dots: drawn, legend: names };
   }, [params, x, by, runs, night]);
@@ -56,8 +64,10 @@ export function Scatter({ params, x, by, runs, children }: { params: Params; x: 
     }
     setHovered(best);
   };
+  const unset = dots.px.filter(Number.isNaN).length;
   const run = hovered === null ? null : runs[hovered];
-  const table = () => [["run", x, ...(colored < 0 ? [] : [by]), params.metric], ...runs.map((one) => [one.id, one.values[column], ...(colored < 0 ? [] : [one.values[colored]]), one.metric])];
+  const also = <T,>(given: T) => (colored < 0 ? [] : [given]);
+  const table = () => [["run", x, ...also(by), params.metric], ...runs.map((one) => [one.id, one.values[column], ...also(one.values[colored]), one.metric])];
   return (
     <section class="card scatter" aria-label="Scatter">
       <div class="part-head">
@@ -68,12 +78,13 @@ export function Scatter({ params, x, by, runs, children }: { params: Params; x: 
       </div>
       <div class="scatter-box" ref={box} style={{ height: `${HEIGHT}px` }}>
         {width > 0 && <Canvas width={width} height={HEIGHT} draw={draw} />}
-        <div class="catch" role="img" aria-label={`${params.metric} by ${x}, ${runs.length} runs`} style={{ cursor: run ? "pointer" : "default" }} onPointerMove={point} onPointerLeave={() => setHovered(null)}
+        <div class="catch" role="img" aria-label={`${params.metric} by ${x}, ${runs.length} runs`} style={{ cursor: run ? "pointer" : "default" }}
+          onPointerMove={point} onPointerLeave={() => setHovered(null)}
           onClick={() => run && go(`/run/${encodeURIComponent(run.id)}`)} />
         {run && hovered !== null && (
           <>
             <i class="ring" style={{ left: `${spot(hovered).left}px`, top: `${spot(hovered).top}px` }} />
-            <div class="tip" style={spot(hovered).left < width / 2 ? { left: `${spot(hovered).left + 14}px`, top: `${Math.max(0, spot(hovered).top - 20)}px` } : { right: `${width - spot(hovered).left + 14}px`, top: `${Math.max(0, spot(hovered).top - 20)}px` }}>
+            <div class="tip" style={beside(spot(hovered), width)}>
               <b>{title(run)}</b>
               <strong>{params.metric} {value(run.metric)}</strong>
               <span><small>{axisName(x)}</small> {cell(run.values[column]) || "unset"}</span>
@@ -82,6 +93,7 @@ export function Scatter({ params, x, by, runs, children }: { params: Params; x: 
           </>
         )}
       </div>
+      {unset > 0 && <p class="dim">{count(unset, "run")} without {axisName(x)} left out</p>}
       {legend.length > 0 && (
         <div class="chart-legend">
           <span class="dim">{axisName(by)}</span>

@@ -1,4 +1,3 @@
-import { memo } from "preact/compat";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, get } from "../../api";
 import { bytes, count } from "../../format";
@@ -123,17 +122,19 @@ function topRow(pane: Element): { row: Element; top: number } | null {
   return null;
 }
 
-/** Rows are keyed from their end: lines put in front of a block leave the others as they are. */
-const Lines = memo(function Lines({ text, query }: { text: string; query: string }) {
-  const lines = text.split("\n");
-  return (
-    <pre>
-      {lines.map((line, at) => (
-        <span key={lines.length - at} class="row">
-          {coloured(line).map((run, place) => (run.style || query ? <span key={place} class={run.style}><Hits text={run.text} query={query} /></span> : run.text))}
-          {"\n"}
-        </span>
-      ))}
-    </pre>
-  );
-});
+/** Drawn again only when its text or the search changes. Rows are keyed from their end: lines put in front of a block leave the others as they are. */
+function Lines({ text, query }: { text: string; query: string }) {
+  return useMemo(() => {
+    const lines = text.split("\n");
+    return (
+      <pre>
+        {lines.map((line, at) => (
+          <span key={lines.length - at} class="row">
+            {coloured(line).map((run, place) => (run.style || query ? <span key={place} class={run.style}><Hits text={run.text} query={query} /></span> : run.text))}
+            {"\n"}
+          </span>
+        ))}
+      </pre>
+    );
+  }, [text, query]);
+}

@@ -82,7 +82,7 @@ function plainDetails(details: Record<string, unknown>, prefix = ""): [string, s
   });
 }
 
-const MANY = 15; // rows before the rest is folded
+const MANY = 8; // rows before the rest is folded
 
 function ScoreTable({ rows, name, what }: { rows: readonly ScoreRow[]; name: string; what: string }) {
   const [all, setAll] = useState(false);

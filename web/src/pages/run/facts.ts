@@ -12,9 +12,9 @@ export interface MetricRow {
 }
 
 /** Every metric with its last value and its best. */
-export function metricRows({ summary, monitor }: Pick<RunDetail, "summary" | "monitor">): MetricRow[] {
+export function metricRows({ summary }: Pick<RunDetail, "summary">): MetricRow[] {
   return Object.entries(summary).map(([name, one]) => {
-    const mode = modeOf(name, monitor);
+    const { mode } = one;
     return { name, last: one.last, lastStep: one.last_step ?? null, mode, best: one[mode], bestStep: one[`${mode}_step`] ?? null };
   });
 }
@@ -68,8 +68,6 @@ export function parameters(model: Record<string, unknown>): { all: number; train
   return { all, trained, frozen: all - trained, share: all ? trained / all : 0 };
 }
 
-export const ENDED = ["finished", "failed", "crashed", "diverged", "stopped"];
-
 /** Commands to copy, the ones asked for most first. */
 export function commands(run: Pick<RunDetail, "commands" | "resume" | "reproduce">): [string, string][] {
   const all = new Map<string, string>();
@@ -77,12 +75,4 @@ export function commands(run: Pick<RunDetail, "commands" | "resume" | "reproduce
   if (run.reproduce) all.set("reproduce", run.reproduce);
   for (const [name, text] of Object.entries(run.commands)) if (!all.has(name)) all.set(name, text);
   return [...all];
-}
-
-const SMALLER_IS_BETTER = /loss|perplexity|ppl|bits_per|hamming|error|nll|entropy|mse|mae|wer|cer|ece|brier|grad_norm/i;
-
-/** The mode of a metric as the store tells it (headway/store/run.py). */
-export function modeOf(name: string, monitor?: RunDetail["monitor"]): "min" | "max" {
-  if (monitor?.metric === name && monitor.mode) return monitor.mode;
-  return SMALLER_IS_BETTER.test(name.slice(name.lastIndexOf("/") + 1)) ? "min" : "max";
 }

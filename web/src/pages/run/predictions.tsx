@@ -102,7 +102,7 @@ function Controls({ data, run, split, step, set, asked, csvLink }: {
           {[["", "all"], ["wrong", "wrong"], ["right", "right"]].map(([key, name]) => <button key={key} aria-pressed={asked("only") === key} onClick={() => set({ only: key })}>{name}</button>)}
         </span>
       )}
-      <Search value={asked("q")} onChange={(q) => set({ q })} label="Search in the examples" />
+      <Search value={asked("q")} onChange={(q) => set({ q })} label="Search examples" />
       {labelled && data && ["gold", "prediction"].map((side) => (
         <label key={side}>{side === "gold" ? "gold" : "predicted"} <select value={asked(side)} onChange={(event) => set({ [side]: event.currentTarget.value })}>
           <option value="">any</option>{data.labels.map((one) => <option key={one}>{one}</option>)}

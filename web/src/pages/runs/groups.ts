@@ -23,13 +23,11 @@ const NOTHING: GroupText = { text: "", spread: "", title: "", several: true };
 
 /**
  * mean ± sd of metrics, the one value or the range of what was configured; the rest is in the title.
- * The server has nothing for texts that differ and for what no run has: in a group of one recipe the config cannot differ.
+ * Null stands for texts that differ, a null value for what no run has.
  */
-export function groupText(column: Column, cell: GroupCell | undefined, group: Pick<Group, "n" | "key">): GroupText {
-  if (cell === null || cell === undefined) {
-    const equal = group.n === 1 || column.kind === "metric" || (column.kind === "config" && group.key.some(([key]) => key === "recipe"));
-    return equal ? NOTHING : { ...NOTHING, text: "several" };
-  }
+export function groupText(column: Column, cell: GroupCell | undefined): GroupText {
+  if (cell === undefined) return NOTHING;
+  if (cell === null) return { ...NOTHING, text: "several" };
   if ("value" in cell) return { text: textOf(column, cell.value), spread: "", title: cellText(cell.value), several: false };
   const ends = `${textOf(column, cell.min)} to ${textOf(column, cell.max)}`;
   if (column.kind !== "metric") {

@@ -102,7 +102,7 @@ export function GroupLine(props: Common & { group: Group; title: string; open: b
       </div>
       {view.columns.map((column) => {
         const cell = group.cells[cells.indexOf(column.key === "progress" ? "step" : column.key)];
-        const { text, spread, title, several } = groupText(column, cell, group);
+        const { text, spread, title, several } = groupText(column, cell);
         const best = isBest(centre(cell), view.ends.get(column.key), column.mode);
         return (
           <div key={column.key} class={kindOf(column, place.lefts.get(column.key))} role="gridcell" style={box(column.width, place.lefts.get(column.key))} title={title}>
