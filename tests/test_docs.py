@@ -203,8 +203,10 @@ def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     packaged = re.findall(r"^[\w-]+(?===)", (ROOT / "packaged-data.txt").read_text(), re.MULTILINE)
     needed = [re.match(r"[\w-]+", line)[0] for line in project["dependencies"]]  # type: ignore[index]
-    listed = re.findall(r"^\| ([a-z][\w-]*) \| ", CONTRIBUTING.split("## Dependencies")[1], re.MULTILINE)
-    assert [name for name in listed if name != "package"] == needed + packaged
+    pages = json.loads((ROOT / "web" / "package.json").read_text())
+    listed = re.findall(r"^\| ([@a-z][\w/-]*) \| ", CONTRIBUTING.split("## Dependencies")[1], re.MULTILINE)
+    of_pages = [*pages["dependencies"], *pages["devDependencies"]]
+    assert [name for name in listed if name != "package"] == needed + of_pages + packaged
     for line in project["optional-dependencies"]["dev"]:
         assert re.match(r"[\w-]+", line)[0] in CONTRIBUTING  # type: ignore[index]
 

@@ -170,7 +170,11 @@ def others(python: Path, ours: Path, work: Path) -> dict[str, Any]:
         found["headway"] = median(address + CURVES) / 1000
     for name in ("tensorboard", "trackio", "mlflow"):
         command = [str(python), str(HERE / "other_dashboards.py"), name, str(work / name), "200", "1000"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+        except subprocess.TimeoutExpired:
+            found[name] = "skipped: not done after 15 minutes"
+            continue
         if done.returncode != 0:
             found[name] = f"skipped: {(done.stderr.strip().splitlines() or ['no output'])[-1]}"
             continue

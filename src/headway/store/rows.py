@@ -12,7 +12,7 @@ from headway.store.values import NONFINITE
 
 log = logging.getLogger(__name__)
 
-_RESUMED = b'{"resumed_at"'
+RESUMED = b'{"resumed_at"'
 
 
 class History:
@@ -47,12 +47,12 @@ class History:
             for line in file:
                 if line.endswith(b"\n"):
                     last, end = last + 1, end + len(line)
-                    if line.startswith(_RESUMED) and (row := _parse(line)) is not None:
+                    if line.startswith(RESUMED) and (row := parse_row(line)) is not None:
                         resumes.append((last, row["resumed_at"]))
             file.seek(start)
             for at, line in zip(range(before + 1, last + 1), file, strict=False):
                 resumes = [resume for resume in resumes if resume[0] >= at] if resumes else resumes
-                row = _parse(line)
+                row = parse_row(line)
                 if row is None:
                     log.warning("%s:%d: not a history row; skipped", self.path, at)
                 elif "step" in row and all(row["step"] <= step for _, step in resumes):
@@ -80,7 +80,8 @@ class History:
         return columns | {key: [merged[step].get(key, math.nan) for step in steps] for key in keys if key != "step"}
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
+def parse_row(line: bytes) -> dict[str, Any] | None:
+    """A line of history.jsonl with its non-finite numbers as floats; None for one that is no row."""
     try:
         row = json.loads(line)
         if not isinstance(row, dict):
@@ -88,7 +89,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         for key, value in row.items():
             if type(value) is not float and type(value) is not int:
                 row[key] = NONFINITE[value]
-        if line.startswith(_RESUMED):
+        if line.startswith(RESUMED):
             row["resumed_at"] = int(row["resumed_at"])
         else:
             row["step"] = int(row["step"])

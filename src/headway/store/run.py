@@ -101,17 +101,17 @@ class Run:
 
     @property
     def config_text(self) -> str:
-        return self._text(layout.CONFIG)
+        return self.text(layout.CONFIG)
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The frozen configuration as plain values, interpolations as text."""
-        return self._yaml(self.config_text, {})
+        return read_yaml(self.config_text, {})
 
     @cached_property
     def overrides(self) -> list[str]:
         """What was asked on the command line, redacted."""
-        return [str(item) for item in self._yaml(self._text(layout.OVERRIDES), [])]
+        return [str(item) for item in read_yaml(self.text(layout.OVERRIDES), [])]
 
     @property
     def status(self) -> str:
@@ -158,12 +158,12 @@ class Run:
 
     def mode(self, metric: str) -> str:
         """Whether "min" or "max" of `metric` is best: what the run monitored says so itself, else its name does."""
-        monitor = self._monitored()
+        monitor = self.monitored()
         return monitor[1] if monitor and monitor[0] == metric else default_mode(metric)
 
     def monitor(self) -> tuple[str, str] | None:
         """(metric, "min" or "max") that chose the run's best checkpoint; a guess where the run does not say."""
-        if monitored := self._monitored():
+        if monitored := self.monitored():
             return monitored
         metrics = self.summary()
         for name in ("val/accuracy", "val/loss", "train/loss"):
@@ -199,7 +199,8 @@ class Run:
                 found.append({"name": file.stem.removeprefix("mirror-"), "status": "unreadable"})
         return found
 
-    def _monitored(self) -> tuple[str, str] | None:
+    def monitored(self) -> tuple[str, str] | None:
+        """As `monitor`, but None where the run does not say."""
         trainer = self.config.get("trainer")
         recorded, asked = self.meta.get("monitor"), trainer if isinstance(trainer, dict) else {}
         if isinstance(recorded, dict):
@@ -210,7 +211,8 @@ class Run:
             return None
         return metric, mode if mode in ("min", "max") else default_mode(metric)
 
-    def _text(self, name: str) -> str:
+    def text(self, name: str) -> str:
+        """A file of the folder; "" where it is missing."""
         try:
             return (self.path / name).read_text("utf-8")
         except FileNotFoundError:
@@ -222,14 +224,16 @@ class Run:
         except OSError:
             return 0.0
 
-    def _yaml(self, text: str, empty: Any) -> Any:
-        import yaml
 
-        try:
-            value = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # safe, and ten times as fast
-        except (yaml.YAMLError, RecursionError):
-            return empty
-        return value if isinstance(value, type(empty)) else empty
+def read_yaml(text: str, empty: Any) -> Any:
+    """Plain values of the type of `empty`, or `empty` itself for a text that is nothing of the kind."""
+    import yaml
+
+    try:
+        value = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # safe, and ten times as fast
+    except (yaml.YAMLError, RecursionError):
+        return empty
+    return value if isinstance(value, type(empty)) else empty
 
 
 def last_beat(run: Path) -> tuple[float, float]:

@@ -22,7 +22,7 @@ def tables(connection: sqlite3.Connection) -> set[str]:
 
 def test_a_new_index_has_every_table_and_writes_ahead(tmp_path: Path) -> None:
     connection = schema.open_index(tmp_path / "new" / "index.db")
-    assert tables(connection) == {"migrations", "names", "runs", "config", "metrics", "series", "chunks"}
+    assert tables(connection) == {"migrations", "projects", "names", "runs", "config", "metrics", "series", "chunks"}
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
 

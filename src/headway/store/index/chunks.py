@@ -5,6 +5,7 @@ nothing, else float64; bytes shuffled and compressed where that pays.
 """
 
 import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
@@ -65,7 +66,7 @@ class Buckets:
 
     width: int
     first: int
-    minimum: NDArray[np.float32]  # [n]
+    minimum: NDArray[np.float32]  # [n], or [series, n] of `stacked`
     maximum: NDArray[np.float32]  # [n]
     total: Values  # [n]
     count: NDArray[np.uint32]  # [n] finite values
@@ -109,7 +110,7 @@ class Buckets:
         return self.minimum, self.maximum, self.total, self.count, self.nonfinite
 
     def __len__(self) -> int:
-        return len(self.count)
+        return self.count.shape[-1]
 
     def __add__(self, other: Self) -> Self:
         """Both together; of equal width."""
@@ -139,11 +140,11 @@ class Buckets:
         return type(self)(
             width,
             int(at[0]),
-            np.minimum.reduceat(self.minimum, starts),
-            np.maximum.reduceat(self.maximum, starts),
-            np.add.reduceat(self.total, starts),
-            np.add.reduceat(self.count, starts, dtype=np.uint32),
-            np.add.reduceat(self.nonfinite, starts, dtype=np.uint32),
+            np.minimum.reduceat(self.minimum, starts, axis=-1),
+            np.maximum.reduceat(self.maximum, starts, axis=-1),
+            np.add.reduceat(self.total, starts, axis=-1),
+            np.add.reduceat(self.count, starts, axis=-1, dtype=np.uint32),
+            np.add.reduceat(self.nonfinite, starts, axis=-1, dtype=np.uint32),
         )
 
     def within(self, limit: int) -> Self:
@@ -163,6 +164,25 @@ class Buckets:
         total = np.frombuffer(data, np.float64, n, start)
         rest = np.frombuffer(data, np.float32, 4 * n, start + 8 * n).reshape(4, n)
         return cls(width, first, rest[0], rest[1], total, rest[2].view(np.uint32), rest[3].view(np.uint32))
+
+    @classmethod
+    def stacked(cls, data: Sequence[bytes]) -> Self:
+        """Of series with the same `header_of`, as columns [series, n]."""
+        width, first, n = _BUCKETS_HEADER.unpack_from(data[0])
+        rows = np.frombuffer(b"".join(data), np.uint8).reshape(len(data), -1)[:, _BUCKETS_HEADER.size :]
+        total = rows[:, : 8 * n].copy().view(np.float64)
+        rest = rows[:, 8 * n :].copy().view(np.float32).reshape(len(data), 4, n)
+        count, nonfinite = rest[:, 2:].copy().view(np.uint32).transpose(1, 0, 2)
+        return cls(width, first, rest[:, 0], rest[:, 1], total, count, nonfinite)
+
+    def unstacked(self) -> Iterator[Self]:
+        for columns in zip(*self.columns, strict=True):
+            yield type(self)(self.width, self.first, *columns)
+
+    @staticmethod
+    def header_of(data: bytes) -> bytes:
+        """What says which steps the buckets stand for."""
+        return data[: _BUCKETS_HEADER.size]
 
 
 def bucket_limit(points: int) -> int:

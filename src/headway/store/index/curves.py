@@ -119,10 +119,14 @@ def _shapes(
     shapes: dict[int, _Shape] = {}
     fine: dict[int, tuple[int, int]] = {}  # too few coarse buckets in the range
     read: dict[int, tuple[int, int]] = {}  # few enough points in the range
+    whole: dict[bytes, list[tuple[int, int, int, bytes]]] = {}  # series of like extent, shown from end to end
     rows = connection.execute(f"SELECT run, points, first_step, last_step, coarse {_OF_RUNS}", [name, _json(ranges)])
     for run, n, first, last, coarse in rows:
         low, high = ranges[run]
         if low > last or high < first or low > high:
+            continue
+        if coarse is not None and n > points and low <= first and high >= last:
+            whole.setdefault(Buckets.header_of(coarse), []).append((run, first, last, coarse))
             continue
         extent = math.ceil(max(low, first)), math.floor(min(high, last))
         if coarse is None or n <= points:
@@ -131,6 +135,13 @@ def _shapes(
             shapes[run] = _summed(buckets.within(points), first, last)
         else:
             fine[run] = extent
+    for alike in whole.values():
+        stack = Buckets.stacked([coarse for *_, coarse in alike])
+        if 2 * len(stack) < points:
+            fine |= {run: (first, last) for run, first, last, _ in alike}
+            continue
+        for (run, first, last, _), buckets in zip(alike, stack.within(points).unstacked(), strict=True):
+            shapes[run] = _summed(buckets, first, last)
     rows = connection.execute(f"SELECT run, first_step, last_step, pyramid {_OF_RUNS}", [name, _json(fine)])
     for run, first, last, pyramid in rows if fine else ():
         buckets = Buckets.from_bytes(pyramid).between(fine[run][0], fine[run][1] + 1)

@@ -14,7 +14,7 @@ from headway.store import layout
 from headway.store.index.series import Names
 from headway.store.marks import read_marks
 from headway.store.rows import read_summary
-from headway.store.run import Run, default_mode
+from headway.store.run import Run, default_mode, read_yaml
 
 NOT_IN_RECIPE = frozenset({"seed", "name", "tags", "notes", "runs_dir", "trainer.threads"})  # no one's experiment
 
@@ -39,11 +39,11 @@ def describe(connection: sqlite3.Connection, names: Names, run: Run, root: Path,
     """
     meta, marks = run.meta, read_marks(run.path)
     _, flat = read_config(run.config_text)
-    metric, mode = run._monitored() or (None, None)
+    metric, mode = run.monitored() or (None, None)
     name, notes = marks.get("name", run.name), marks.get("notes", meta.get("notes"))
     tags = [str(tag) for tag in marks.get("tags", meta["tags"])]
-    overrides = _overrides(run._text(layout.OVERRIDES))
-    git, data, plan = (meta.get(key) if isinstance(meta.get(key), dict) else {} for key in ("git", "data", "plan"))
+    overrides = _overrides(run.text(layout.OVERRIDES))
+    git, data, plan = (_group(meta.get(key)) for key in ("git", "data", "plan"))
     row = {
         "id": run.id,
         "root": str(root),
@@ -123,7 +123,7 @@ def read_config(text: str) -> tuple[dict[str, Any], Flat]:
 
 @lru_cache(maxsize=4096)
 def _section(text: str) -> tuple[dict[str, Any], Flat]:
-    value = Run(Path(), {})._yaml(text, {})
+    value = read_yaml(text, {})
     return value, tuple(_flat(value, ""))
 
 
@@ -143,7 +143,7 @@ def _flat(value: Any, key: str) -> Iterator[tuple[str, str, float | None]]:
 
 @lru_cache(maxsize=4096)
 def _overrides(text: str) -> tuple[str, ...]:
-    return tuple(str(item) for item in Run(Path(), {})._yaml(text, []))
+    return tuple(str(item) for item in read_yaml(text, []))
 
 
 def _recipe(flat: Flat) -> str:
@@ -171,6 +171,10 @@ def _write_summary(
 def _storable(value: Any) -> Any:
     """Text without lone surrogates, which SQLite refuses."""
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _group(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str | None:

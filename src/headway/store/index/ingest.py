@@ -303,7 +303,7 @@ def _take_some(
 ) -> tuple[bool, bool]:
     """One transaction's worth of a history: (anything changed, all of it is taken in)."""
     run = open_run(folder.path)
-    monitor, mode = run._monitored() or (None, None)
+    monitor, mode = run.monitored() or (None, None)
     [(start, began, stored)] = connection.execute(
         "SELECT history_bytes, history_start, stamp FROM runs WHERE key = ?", [folder.key]
     )

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from headway.store.index.chunks import Steps, Values
-from headway.store.rows import _RESUMED, _parse
+from headway.store.rows import RESUMED, parse_row
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +45,11 @@ class Parser:
         """Columns, or the step from which a resumed run went on, in the order of the file."""
         at = 0
         while at < len(block):
-            resumed = at if block.startswith(_RESUMED, at) else block.find(b"\n" + _RESUMED, at) + 1 or len(block)
+            resumed = at if block.startswith(RESUMED, at) else block.find(b"\n" + RESUMED, at) + 1 or len(block)
             if resumed > at:
                 yield from self._columns(block[at:resumed])
             at = block.find(b"\n", resumed) + 1 or len(block)
-            if resumed < at and (row := _parse(block[resumed:at])) is not None:
+            if resumed < at and (row := parse_row(block[resumed:at])) is not None:
                 yield int(row["resumed_at"])
 
     def _columns(self, block: bytes) -> Iterator[Columns]:
@@ -97,7 +97,7 @@ class Parser:
         values: dict[str, list[float]] = {}
         skipped = 0
         for line in block.split(b"\n")[:-1]:
-            row = _parse(line)
+            row = parse_row(line)
             try:
                 step = row.pop("step") if row is not None else 1 << 63
                 numbers = {name: float(value) for name, value in (row or {}).items()}

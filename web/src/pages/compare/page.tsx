@@ -50,10 +50,10 @@ export default function Page() {
     { keys: "]", what: "next section", run: () => jump(1) },
     { keys: "[", what: "previous section", run: () => jump(-1) },
   ]);
-  if (asked.length < 2) return <Choose runs={asked} />;
-  if (!found) return error ? <><Failed error={error} retry={reload} /><Choose runs={asked} /></> : <div class="loading" role="status">…</div>;
+  if (asked.length < 2) return <div class="compare-page"><Choose runs={asked} /></div>;
+  if (!found) return error ? <div class="compare-page"><Failed error={error} retry={reload} /><Choose runs={asked} /></div> : <div class="loading" role="status">…</div>;
   return (
-    <div class="compare">
+    <div class="compare-page">
       {error && <Failed error={error} retry={reload} />}
       {runs.length > 16 && <p class="dim">The first 16 of {runs.length} runs are compared.</p>}
       <Columns found={found} onChange={(next) => go(withRuns(next))} />

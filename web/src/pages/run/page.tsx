@@ -73,7 +73,7 @@ function OneRun({ id }: { id: string }) {
   }
   const Tab = TABS[at]!.tab;
   return (
-    <div class="run">
+    <div class="run-page">
       <Header run={run} reload={reload} />
       {error && <Failed error={error} retry={reload} />}
       <nav class="tabs" aria-label="Parts of the run" ref={tabs}>
