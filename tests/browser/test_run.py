@@ -3,6 +3,7 @@
 import csv
 import re
 
+import pytest
 from examples import Lab
 from playwright.sync_api import expect
 
@@ -19,6 +20,17 @@ def test_wrong_predictions_are_one_key_away_and_part_of_the_link(open_page, lab:
     shown = page.locator("main").get_by_role("listitem").count()
     again = open_page(page.url)
     expect(again.locator("main").get_by_role("listitem")).to_have_count(shown)
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("PNG", b"\x89PNG"), ("SVG", b"<svg")])
+def test_a_confusion_matrix_is_saved_as_a_picture(open_page, lab: Lab, kind: str, begins: bytes) -> None:
+    page = open_page(f"/run/{lab.names[SWEPT]}?tab=predictions")
+    with page.expect_download() as started:
+        page.get_by_role("button", name=kind, exact=True).click()
+    assert started.value.suggested_filename.endswith(f"confusion.{kind.lower()}")
+    content = started.value.path().read_bytes()
+    assert content.startswith(begins)
+    assert len(content) > 500
 
 
 def test_predictions_are_saved_as_csv(open_page, lab: Lab) -> None:

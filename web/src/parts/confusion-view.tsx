@@ -1,4 +1,5 @@
-import { csv, download } from "../ui/download";
+import { complain } from "../ui/toast";
+import { csv, download, downloadPng } from "../ui/download";
 import { confusionRows, confusionSvg, normalised, shown, type Confusion, type Normalise } from "./confusion";
 import "./parts.css";
 
@@ -67,6 +68,7 @@ export function ConfusionExports({ matrix, by, name }: { matrix: Confusion; by: 
     <>
       <button class="quiet" onClick={() => download(`${name}.csv`, csv(confusionRows(matrix)), "text/csv")}>CSV</button>
       <button class="quiet" onClick={() => download(`${name}.svg`, confusionSvg(matrix, by, name), "image/svg+xml")}>SVG</button>
+      <button class="quiet" onClick={() => void downloadPng(`${name}.png`, confusionSvg(matrix, by, name)).catch(complain)}>PNG</button>
     </>
   );
 }
