@@ -18,8 +18,9 @@ REFUSALS = tuple(
 Open = Callable[..., sync_api.Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
+    """Not for the session: while Playwright is open its event loop runs, and tests elsewhere need one of their own."""
     executable = find_chromium()
     if executable is None:
         pytest.skip("no Chromium: apt-get install chromium, or name one with HEADWAY_CHROMIUM")
