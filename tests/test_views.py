@@ -19,6 +19,7 @@ DATA = {
     "tokens": {"train": 400123},
     "splits": {"train": {"rows": 1600, "dropped_empty": 2, "duplicates": 14}, "test": {"rows": 445, "duplicates": 3}},
     "duplicates_across": [{"splits": ["train", "test"], "count": 21, "examples": [["a.csv:12", "b.csv:1930"]]}],
+    "checks": {"warnings": ["2 texts of test are nearly the same as one of train"]},
 }
 
 
@@ -152,6 +153,7 @@ def test_show_says_everything_that_matters(make) -> None:
         *("tracker wandb", "failed  3 rows  no key"),
         *("fingerprint 9f9f9f9f9f9f9f9f, 2 labels: neg, pos", "1,600", "400,123"),
         "21 texts of test are in train too, such as b.csv:1930 = a.csv:12",
+        "2 texts of test are nearly the same as one of train",
         *("checkpoints/step-000040.ckpt   2.0 KB   best", "checkpoints/step-000050.ckpt   2.0 KB   last"),
         *(f"headway resume {run.id}", f"headway eval {run.id}", f"headway predict {run.id}", "output.log"),
     ]:

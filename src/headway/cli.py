@@ -154,6 +154,16 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--limit", type=int, default=10_000, help="at most this many rows (default: 10000)")
     sub = command("show", show_command, "show one run: status, metrics, data, checkpoints, how to go on")
     sub.add_argument("run", help=RUN_HELP)
+    sub = command("compare", compare_command, "say which difference is real: groups of runs on one metric")
+    sub.add_argument("runs", nargs="*", metavar="RUN", help=f"{RUN_HELP}; a name that runs share means all of them")
+    sub.add_argument("--filter", metavar="F", help="all runs that match, as for `headway runs`, instead of naming them")
+    sub.add_argument("--metric", required=True, help="test/accuracy, or last(val/loss); alone it is each run's best")
+    sub.add_argument("--by", metavar="KEYS", help="runs that agree in these are a group: optimizer.lr,model")
+    sub.add_argument("--over", metavar="KEYS", help="runs that differ in these as well as in the seed are a group")
+    sub.add_argument("--margin", type=finite, metavar="X", help="tied means: the same within X, as a test shows")
+    sub.add_argument("--level", type=finite, default=0.05, help="of the tests (default: 0.05)")
+    sub.add_argument("--correction", choices=("holm", "bh"), default="holm", help="for many pairs (default: holm)")
+    sub.add_argument("--recipes", action="store_true", help="refuse to speak of single runs: two seeds or more of each")
     sub = commands.add_parser("ui", help="open the dashboard over one or more folders of runs")
     sub.add_argument("paths", nargs="*", metavar="PATH", help="folders of runs (default: $HEADWAY_RUNS, else ./runs)")
     sub.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
@@ -371,6 +381,39 @@ def sql_command(options: argparse.Namespace) -> int:
     if found.more:
         sys.stderr.write(f"headway: only the first {len(found.rows)} rows; --limit N shows more\n")
     return 0
+
+
+def compare_command(options: argparse.Namespace) -> int:
+    from headway import Store
+    from headway.compare.study import study
+    from headway.compare_views import study_json, study_view
+    from headway.errors import RunError
+    from headway.store.find import runs_root
+
+    if bool(options.runs) == (options.filter is not None):
+        raise RunError("compare takes runs, or --filter, and not both")
+    store = Store(runs_root(options.runs_dir))
+    store.refresh()
+    by, over = ([key for key in (keys or "").split(",") if key] for keys in (options.by, options.over))
+    try:
+        found = study(
+            *(store, options.metric, options.runs, options.filter or ""),
+            by=by,
+            over=over,
+            margin=options.margin,
+            level=options.level,
+            correction=options.correction,
+            of_recipes=options.recipes,
+        )
+    except ValueError as error:  # a level or margin that is none
+        raise RunError(str(error)) from error
+    if options.json:
+        print_json(study_json(found))
+    elif found.comparison.refused:
+        raise RunError(found.comparison.refused)
+    else:
+        print_rich(study_view(found))
+    return 2 if found.comparison.refused else 0
 
 
 def ui_command(options: argparse.Namespace) -> int:

@@ -231,7 +231,8 @@ def _data(run: Run) -> RenderableType | None:
             example = next(iter(pair.get("examples") or []), None)
             such = f", such as {safe(example[1], 80)} = {safe(example[0], 80)}" if example else ""
             parts.append(Text(f"{pair['count']:,} texts of {second} are in {first} too{such}", style="yellow"))
-    return Group(*parts)
+    warnings = (data.get("checks") or {}).get("warnings") or []
+    return Group(*parts, *(Text(safe(warning, 400), style="yellow") for warning in warnings))
 
 
 def _checkpoints(run: Run) -> Table | None:

@@ -6,18 +6,23 @@ python tests/bench/bench_compare.py [--examples 10000] [--resamples 10000] [--gr
 import argparse
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from synthetic_runs import make_run
 
 from headway.compare.corrections import holm
 from headway.compare.measures import Measure, measures_of
 from headway.compare.paired import paired_bootstrap, paired_permutation
 from headway.compare.resampling import bootstrap
 from headway.compare.seeds import almost_stochastic_order, hierarchical, permuted_means, seed_interval, welch
+from headway.compare.study import study
+from headway.store.index.store import Store
 
 LABELS = ["contradiction", "entailment", "neutral"]
 WORDS = ["the", "a", "man", "woman", "dog", "in", "on", "green", "park", "runs", "sits", "with", "two", "street", "."]
@@ -57,6 +62,24 @@ def table_of_groups() -> None:
     holm([welch(group, values[0]).p_value for group in values[1:]])
 
 
+def study_of_folders(folder: Path) -> dict[str, float]:
+    """From run folders to ranks and verdicts: TABLE_GROUPS recipes of TABLE_SEEDS seeds."""
+    for at in range(TABLE_GROUPS * TABLE_SEEDS):
+        group, seed = divmod(at, TABLE_SEEDS)
+        make_run(
+            folder / "runs", at, 20, 5, model="gpt2", lr=1e-5 * (group + 1), dropout=0.0, seed=seed, status="finished"
+        )
+    store = Store(folder / "runs", index=folder / "index.db")
+    start = time.perf_counter()
+    store.refresh()
+    found = {"index_their_runs": time.perf_counter() - start}
+    start = time.perf_counter()
+    store.refresh()
+    groups = study(store, "val/accuracy").groups
+    assert [len(group.ids) for group in groups] == [TABLE_SEEDS] * TABLE_GROUPS
+    return found | {"study_of_their_runs": time.perf_counter() - start}
+
+
 def measure(examples: int, resamples: int, groups: int, seeds: int) -> dict[str, float]:
     start = time.perf_counter()
     runs = classified(examples, groups * seeds)
@@ -91,6 +114,8 @@ def measure(examples: int, resamples: int, groups: int, seeds: int) -> dict[str,
         start = time.perf_counter()
         call()
         found[name] = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder:
+        found |= study_of_folders(Path(folder))
     return {name: round(seconds, 3) for name, seconds in found.items()}
 
 

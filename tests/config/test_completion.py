@@ -9,7 +9,7 @@ import pytest
 
 from headway.config.completion import SHELLS, complete, script
 
-COMMANDS = ["train", "resume", "eval", "predict", "runs", "show", "sql", "ui", "check", "completion"]
+COMMANDS = ["train", "resume", "eval", "predict", "runs", "show", "compare", "sql", "ui", "check", "completion"]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,8 @@ def test_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert complete("headway show ") == ["last", run.name, "mine"]
     assert complete(f"headway resume {run.name[:4]}") == [run.name]
     assert complete("headway eval last ") == []
+    assert complete("headway compare last m") == ["mine"]
+    assert complete("headway compare last --metric ") == []
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -69,6 +69,11 @@ describe("facts", () => {
     expect(dataWarnings(data).map((one) => [one.text, one.grave])).toEqual([
       ["3 examples of test are also in train", true], ["1 duplicate within train", false], ["2 rows of train left out (empty or without a known label)", false], ["2 texts of train cut to the maximum length", false],
     ]));
+  it("says what the checks before training found, overlaps and given-away labels gravely", () =>
+    expect(dataWarnings({
+      duplicates_across: [{ splits: ["train", "val"], count: 1 }],
+      checks: { warnings: ["near", "leak", "balance"], near_duplicates: [{ count: 0 }, { count: 2 }], shortcuts: [{ large: true }, { large: false }] },
+    }).map((one) => [one.text, one.grave])).toEqual([["1 example of val is also in train", true], ["near", true], ["leak", true], ["balance", false]]));
   it("of nothing recorded says nothing", () => expect([dataWarnings({}), splitFacts({}), parameters({})]).toEqual([[], [], null]));
   it("parameters", () => expect(parameters({ parameters: 100, trained: 1 })).toEqual({ all: 100, trained: 1, frozen: 99, share: 0.01 }));
   it("commands are named once", () => expect(commands({ resume: "headway resume x", reproduce: null, commands: { resume: "headway resume x", evaluate: "e" } })).toEqual([["resume", "headway resume x"], ["evaluate", "e"]]));

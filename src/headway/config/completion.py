@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-COMMANDS = ("train", "resume", "eval", "predict", "runs", "show", "sql", "ui", "check", "completion")
-OF_RUNS = ("resume", "eval", "predict", "show")
+COMMANDS = ("train", "resume", "eval", "predict", "runs", "show", "compare", "sql", "ui", "check", "completion")
+OF_RUNS = ("resume", "eval", "predict", "show")  # of one run
 SHELLS = ("bash", "zsh", "fish")
 
 # bash cuts words at "=", so only what comes after it may be offered
@@ -50,7 +50,8 @@ def complete(line: str) -> list[str]:
     command, given = words[1], words[2:]
     if command in ("train", "check"):
         return _of_config(given, word)
-    if command in OF_RUNS and not given and not word.startswith("-"):
+    of_runs = (command in OF_RUNS and not given) or (command == "compare" and not any(one[0] == "-" for one in given))
+    if of_runs and not word.startswith("-"):
         return _runs(word)
     if command == "completion":
         return [shell for shell in SHELLS if shell.startswith(word)]

@@ -54,6 +54,7 @@ class Data(Target):
     stratify: bool = True
     empty: Literal["drop", "keep", "error"] = "drop"
     limit: Count | dict[str, Count | None] | None = None
+    checks: bool = True
 
     @model_validator(mode="after")
     def _leaves_some(self) -> "Data":

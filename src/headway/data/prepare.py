@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from headway.config.targets import instantiate
 from headway.data import labels as label_map
+from headway.data.checks import check
 from headway.data.columns import named, replaced
 from headway.data.examples import LABELLED, ROLES, Examples
 from headway.data.names import SPLITS, suggest
@@ -85,6 +86,7 @@ def prepare_tables(
     stratify: bool = True,
     empty: str = "drop",
     limit: int | Mapping[str, int | None] | None = None,
+    checks: bool = True,
     **roles: str | None,
 ) -> Prepared:
     """Prepare the tables of a source (split name -> columns and `origin`) as this kind of examples.
@@ -97,6 +99,7 @@ def prepare_tables(
     split_seed: of the cuts and limits; the run's own seed plays no part. stratify: keep label proportions in cuts.
     empty: rows that hold nothing where content should be are dropped (and counted), kept, or an error.
     limit: most rows, of each split or by split; a seeded sample.
+    checks: look for near duplicates, labels that are given away and classes out of balance, see `checks.check`.
 
     A val or test split without a single label, as competitions publish them, is left out and reported.
     Raises: DataError naming the column, or the origin of the first row, that is wrong.
@@ -148,6 +151,10 @@ def prepare_tables(
         "unused_splits": unused,
         "unlabelled_splits": unlabelled,
     }
+    if checks:
+        counts = {split: one["label_counts"] for split, one in report["splits"].items()}
+        exact = {split: np.isin(folded[split], folded["train"]) for split in ordered if split != "train"}
+        report["checks"] = check(ordered, examples, names, counts, exact)
     return Prepared(ordered, names, fingerprint(ordered, names, examples.gold), report)
 
 

@@ -102,7 +102,7 @@ class Terminal:
 
 
 def describe_facts(facts: dict[str, Any]) -> list[str]:
-    """One line each about the data, its duplicates and the model."""
+    """One line each about the data, its duplicates, what the checks found in it, and the model."""
     lines = []
     if "data" in facts:
         splits = facts["data"].get("splits", {})
@@ -125,6 +125,7 @@ def describe_facts(facts: dict[str, Any]) -> list[str]:
         for pair in facts["data"].get("duplicates_across", []):
             if pair["count"]:
                 lines.append(f" data: {pair['count']} texts of {pair['splits'][1]} also stand in {pair['splits'][0]}")
+        lines += [f" data: {warning}" for warning in facts["data"].get("checks", {}).get("warnings", [])]
     if "model" in facts:
         lines.append(f"model: {facts['model']['parameters']:,} parameters, {facts['model']['trained']:,} trained")
     if "resumed_from" in facts:

@@ -33,6 +33,7 @@ interface Recorded {
   splits?: Record<string, { rows?: number; dropped_empty?: number; dropped_label?: number; duplicates?: number; label_counts?: Record<string, number> }>;
   duplicates_across?: { splits: string[]; count: number }[];
   cut_texts?: Record<string, number>;
+  checks?: { warnings?: string[]; near_duplicates?: { count: number }[]; shortcuts?: { large: boolean }[] };
 }
 
 export function splitFacts(data: Record<string, unknown>): SplitFacts[] {
@@ -49,10 +50,13 @@ export function splitFacts(data: Record<string, unknown>): SplitFacts[] {
 
 /** What a reader of results has to know of the data, as sentences; an overlap of splits is grave. */
 export function dataWarnings(data: Record<string, unknown>): { text: string; grave: boolean }[] {
-  const { duplicates_across: across = [], cut_texts: cut = {} } = data as Recorded;
+  const { duplicates_across: across = [], cut_texts: cut = {}, checks = {} } = data as Recorded;
   const found = across.filter((one) => one.count > 0).map((one) => ({
     text: `${count(one.count, "example")} of ${one.splits.at(-1)} ${one.count === 1 ? "is" : "are"} also in ${one.splits[0]}`, grave: true,
   }));
+  const { warnings = [], near_duplicates: near = [], shortcuts = [] } = checks;
+  const graver = near.filter((one) => one.count > 0).length + shortcuts.filter((one) => one.large).length; // their sentences come first
+  warnings.forEach((text, at) => found.push({ text, grave: at < graver }));
   for (const one of splitFacts(data)) {
     if (one.duplicates) found.push({ text: `${count(one.duplicates, "duplicate")} within ${one.split}`, grave: false });
     if (one.dropped) found.push({ text: `${count(one.dropped, "row")} of ${one.split} left out (empty or without a known label)`, grave: false });
