@@ -57,7 +57,7 @@ def test_a_run_whose_process_died_is_shown_as_crashed(open_page, lab: Lab) -> No
 def test_the_console_grows(open_page, lab: Lab) -> None:
     path = lab.run("talking", status="running")
     (path / "output.log").write_text("first line\n")
-    page = open_page(f"/run/{path.name}?tab=output")
+    page = open_page(f"/run/{path.name}?tab=output", refused=True)  # the server may not know the run yet: it comes
     expect(page.get_by_text("first line")).to_be_visible()
     with (path / "output.log").open("a") as file, HistoryWriter(path / "history.jsonl") as history:
         file.write("second line\n")

@@ -1,5 +1,5 @@
 /** Keyboard shortcuts: pages register theirs while they are on screen; `?` shows all of them. */
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { signal } from "@preact/signals";
 
 export interface Shortcut {
@@ -14,7 +14,7 @@ export const shortcuts = signal<readonly Shortcut[]>([]);
 export function useShortcuts(list: readonly Shortcut[]): void {
   const latest = useRef(list);
   latest.current = list;
-  useEffect(() => {
+  useLayoutEffect(() => { // before the first paint: a key may follow at once
     const mine = list.map((one, at) => ({ ...one, run: (event: KeyboardEvent) => latest.current[at]?.run(event) }));
     shortcuts.value = [...shortcuts.value, ...mine];
     return () => {
