@@ -34,14 +34,17 @@ def write_predictions(path: Path, columns: Mapping[str, Sequence[Any] | Any]) ->
         raise RunError(f"{path}: cannot be written: {error}") from error
 
 
+def prediction_files(run: Path) -> dict[tuple[str, int], Path]:
+    """(split, step) -> file, of all predictions in a run folder."""
+    files = sorted((run / PREDICTIONS).glob("*.parquet"))
+    return {(match[1], int(match[2])): file for file in files if (match := _NAME.fullmatch(file.name))}
+
+
 def read_predictions(run: "Run", split: str, step: int | None = None) -> "pyarrow.Table":
     """The predictions of `split` at `step` (None: the latest). Raises RunError listing what there is."""
     from pyarrow import ArrowInvalid, parquet
 
-    files = {}
-    for file in sorted((run.path / PREDICTIONS).glob("*.parquet")):
-        if match := _NAME.fullmatch(file.name):
-            files[match[1], int(match[2])] = file
+    files = prediction_files(run.path)
     steps = [at for name, at in files if name == split]
     wanted = max(steps, default=-1) if step is None else step
     if (split, wanted) not in files:

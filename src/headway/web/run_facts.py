@@ -12,6 +12,7 @@ from headway.errors import RunError
 from headway.facts import show_json
 from headway.store import layout
 from headway.store.marks import read_marks
+from headway.store.predictions import prediction_files
 from headway.store.run import Run
 from headway.web.run_files import open_inside, read_part
 
@@ -22,7 +23,6 @@ TEXTS = {
     "overrides": layout.OVERRIDES,
 }
 TEXT_LIMIT = 2 * 2**20  # bytes of a text shown in a page; the file itself can be downloaded
-_PREDICTIONS = re.compile(r"([A-Za-z0-9_-]+)-(\d+)\.parquet")
 _EVALUATION = re.compile(r"evaluation-([A-Za-z0-9_-]+)-(\d+)\.json")
 
 
@@ -61,10 +61,9 @@ def reproduce(run: Run) -> str:
 def prediction_steps(folder: Path) -> dict[str, list[int]]:
     """split -> steps with predictions, ascending."""
     found: dict[str, list[int]] = {}
-    for file in (folder / layout.PREDICTIONS).glob("*.parquet"):
-        if match := _PREDICTIONS.fullmatch(file.name):
-            found.setdefault(match[1], []).append(int(match[2]))
-    return {split: sorted(found[split]) for split in sorted(found)}
+    for split, step in sorted(prediction_files(folder)):
+        found.setdefault(split, []).append(step)
+    return found
 
 
 def evaluation_steps(folder: Path) -> list[tuple[str, int]]:

@@ -91,7 +91,11 @@ function drawPath(on: Surface, line: Line, y: Numbers, frame: Frame, width: numb
     else on.moveTo(px, py);
     down = true;
   }
-  on.strokeStyle = line.color;
+  stroke(on, line.color, width, alpha);
+}
+
+function stroke(on: Surface, color: string, width: number, alpha: number): void {
+  on.strokeStyle = color;
   on.lineWidth = width;
   on.globalAlpha = alpha;
   on.stroke();
@@ -131,11 +135,7 @@ function drawSpans(on: Surface, line: Line, frame: Frame, width: number, alpha: 
     on.lineTo(px, last);
     down = true;
   }
-  on.strokeStyle = line.color;
-  on.lineWidth = width;
-  on.globalAlpha = alpha;
-  on.stroke();
-  on.globalAlpha = 1;
+  stroke(on, line.color, width, alpha);
 }
 
 function drawBand(on: Surface, line: Line, frame: Frame, alpha: number): void {
