@@ -236,6 +236,15 @@ def read_yaml(text: str, empty: Any) -> Any:
     return value if isinstance(value, type(empty)) else empty
 
 
+def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of every leaf; lists and empty groups are leaves."""
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
 def last_beat(run: Path) -> tuple[float, float]:
     """(unix time of the last heartbeat, seconds the process had lived by then); (0, 0) where there was none."""
     file = Path(run) / layout.HEARTBEAT

@@ -13,7 +13,7 @@ from headway.facts import show_json
 from headway.store import layout
 from headway.store.marks import read_marks
 from headway.store.predictions import prediction_files
-from headway.store.run import Run
+from headway.store.run import Run, flatten
 from headway.web.run_files import open_inside, read_part
 
 TEXTS = {
@@ -41,15 +41,6 @@ def run_json(run: Run) -> dict[str, Any]:
         "resume": commands.get("resume"),
         "reproduce": reproduce(run),
     }
-
-
-def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted key, value) of every leaf; lists and empty groups are leaves."""
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def reproduce(run: Run) -> str:

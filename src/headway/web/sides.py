@@ -10,8 +10,8 @@ from typing import Any
 
 from headway.errors import RunError
 from headway.store import layout
-from headway.store.run import Run
-from headway.web.run_facts import evaluation_steps, flatten, read_evaluation
+from headway.store.run import Run, flatten
+from headway.web.run_facts import evaluation_steps, read_evaluation
 
 MOST_LINES = 20_000  # of one file's changes; difflib's time grows faster than its input
 _COSTS = {"tokens_per_s": "perf/tokens_per_s", "examples_per_s": "perf/examples_per_s"}

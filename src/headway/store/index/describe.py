@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from headway.store import layout
 from headway.store.index.series import Names
 from headway.store.marks import read_marks
 from headway.store.rows import read_summary
-from headway.store.run import Run, default_mode, read_yaml
+from headway.store.run import Run, default_mode, flatten, read_yaml
 
 NOT_IN_RECIPE = frozenset({"seed", "name", "tags", "notes", "runs_dir", "trainer.threads"})  # no one's experiment
 
@@ -124,21 +124,17 @@ def read_config(text: str) -> tuple[dict[str, Any], Flat]:
 @lru_cache(maxsize=4096)
 def _section(text: str) -> tuple[dict[str, Any], Flat]:
     value = read_yaml(text, {})
-    return value, tuple(_flat(value, ""))
+    return value, tuple((key, *_leaf(item)) for key, item in flatten(value))
 
 
-def _flat(value: Any, key: str) -> Iterator[tuple[str, str, float | None]]:
-    if isinstance(value, Mapping) and (value or not key):
-        for name, item in value.items():
-            yield from _flat(item, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, bool):
-        yield key, "true" if value else "false", float(value)
-    elif isinstance(value, int | float):
-        yield key, json.dumps(value), float(value) if abs(value) < 1e308 else None
-    elif isinstance(value, str):
-        yield key, value, None
-    else:
-        yield key, json.dumps(value, default=str, ensure_ascii=False), None
+def _leaf(value: Any) -> tuple[str, float | None]:
+    if isinstance(value, bool):
+        return "true" if value else "false", float(value)
+    if isinstance(value, int | float):
+        return json.dumps(value), float(value) if abs(value) < 1e308 else None
+    if isinstance(value, str):
+        return value, None
+    return json.dumps(value, default=str, ensure_ascii=False), None
 
 
 @lru_cache(maxsize=4096)
