@@ -1,10 +1,10 @@
 """What every handler needs, and how it reads the query of a request."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from starlette.requests import Request
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headway.store.run import Run
     from headway.web.live import Live
 
+T = TypeVar("T")
 _ITEM = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,])+')
 
 
@@ -63,23 +64,21 @@ def whole(request: Request, key: str, default: int, low: int, high: int) -> int:
 
 
 def optional_whole(request: Request, key: str) -> int | None:
-    given = request.query_params.get(key)
-    if not given:
-        return None
-    try:
-        return int(given[:40])
-    except ValueError:
-        raise ApiError(400, f"{key}={given[:40]}: must be a whole number") from None
+    return _parsed(request, key, int, "a whole number")
 
 
 def optional_number(request: Request, key: str) -> float | None:
+    return _parsed(request, key, float, "a number")
+
+
+def _parsed(request: Request, key: str, kind: Callable[[str], T], what: str) -> T | None:
     given = request.query_params.get(key)
     if not given:
         return None
     try:
-        return float(given[:40])
+        return kind(given[:40])
     except ValueError:
-        raise ApiError(400, f"{key}={given[:40]}: must be a number") from None
+        raise ApiError(400, f"{key}={given[:40]}: must be {what}") from None
 
 
 def one_of(request: Request, key: str, allowed: Sequence[str], default: str) -> str:
