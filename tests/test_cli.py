@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from headway.cli import SQL_HELP, main
+from headway.cli import main
+from headway.commands.runs import SQL_HELP
 from headway.config.completion import COMMANDS, SHELLS, script
 from headway.errors import RunError
 from headway.store.marks import write_marks
@@ -100,9 +101,9 @@ def test_the_record_and_the_supervisor_import_nothing_heavy() -> None:
     """Every module of the packages that must stay light, and of training what runs beside the worker."""
     program = """
 import importlib, pkgutil
-names = ["cli", "errors", "views", "answers", "facts", "formats", "training.launch", "training.supervisor"]
+names = ["cli", "errors", "facts", "formats", "training.launch", "training.supervisor"]
 names += ["training.display", "trackers.base", "trackers.mirror", "trackers.wandb", "worker"]
-for package in ("store", "config"):
+for package in ("store", "config", "commands", "views"):
     found = importlib.import_module(f"headway.{package}")
     names += [f"{package}.{module.name}" for module in pkgutil.iter_modules(found.__path__)]
 for name in names:
@@ -110,7 +111,9 @@ for name in names:
     look(name)
 """
     seen = brought_in(program)
-    assert {"store.history", "store.writer", "config.compose", "config.schema", "views"} <= set(seen)
+    assert {"store.history", "store.writer", "config.compose", "config.schema", "commands.train", "views.runs"} <= set(
+        seen
+    )
     assert {name: heavy for name, heavy in seen.items() if heavy} == {}
 
 

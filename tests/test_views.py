@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from headway.store.history import HistoryWriter, Summary
 from headway.store.run import Run
 from headway.store.writer import RunRecord, create_run
-from headway.views import finished_view, runs_json, runs_table, show_json, show_view
+from headway.views.runs import finished_view, runs_json, runs_table, show_json, show_view
 
 DATA = {
     "fingerprint": "9f" * 32,

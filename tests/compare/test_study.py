@@ -245,7 +245,7 @@ def test_many_groups_leave_predictions_alone(make: MakeRun, ask: Ask) -> None:
 
 def test_imports_nothing_heavy() -> None:
     code = (
-        "import sys, headway.compare.study, headway.compare_views\n"
+        "import sys, headway.compare.study, headway.views.comparison\n"
         "print({'torch', 'transformers', 'torchmetrics', 'pandas'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

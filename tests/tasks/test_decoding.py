@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from headway.cli import DECODING, parser
+from headway.cli import parser
+from headway.commands.use import DECODING
 from headway.models.ngram import KneserNey
 from headway.models.pretrained import Pretrained
 from headway.models.recurrent import Recurrent

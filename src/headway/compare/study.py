@@ -1,41 +1,15 @@
-"""From the runs of a store to verdicts: reads the metric from the index, and predictions where they can be paired."""
+"""From the runs of a store to verdicts on their differences."""
 
-import hashlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
-from typing import Any, Literal
+from typing import Literal
 
-from headway.compare.groups import Group, Record, confounds, groups_of, pooled, several
+from headway.compare.evidence import Evidence, gather
+from headway.compare.groups import Group, confounds, pooled, several
 from headway.compare.leaderboard import MOST_PAIRED, Comparison, compare
-from headway.compare.measures import Measure, measures_of
 from headway.compare.verdict import Question, Side
 from headway.errors import RunError
-from headway.store.filters import Key, parse_key
-from headway.store.find import find_run
-from headway.store.index.queries import MAX_COLUMNS
 from headway.store.index.store import Store
-from headway.store.predictions import read_predictions
-
-MOST_RUNS = 100  # whose predictions are read
-MOST_ROWS = 5_000_000  # of predictions in memory, of all runs together
-LEAST_EXAMPLES = 20  # that a bootstrap means anything of
-AGREEMENT = 1e-4  # relative: single precision in the history, double in predictions
-_READ = {  # columns that measures are made of; texts stay on disk
-    *("id", "gold", "prediction", "confidence", "loss", "scores", "question"),
-    *("tokens", "bytes", "masked", "correct", "pairs", "in_order"),
-}
-_AT_ONCE = 400  # runs in one statement
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A run's value of the metric, and the steps at which it was that."""
-
-    value: float
-    steps: tuple[int, ...]
-    mode: str
 
 
 @dataclass(frozen=True)
@@ -66,215 +40,34 @@ def study(
     arguments: as groups.groups_of and verdict.Question. RunError: no such runs, keys or metric, fewer than two groups.
     FilterError: a filter or metric that is none. ValueError: as verdict.Question.
     """
-    key = parse_key(metric)
-    if key.kind != "metric":
-        raise RunError(f"{metric[:100]} is no metric; name one such as test/accuracy")
-    Question(metric, level=level, margin=margin, correction=correction)
-    asked, archived, places = _asked(store, runs) if runs else (filter, False, {})
-    records, statuses = _records(store, asked, archived, [*by, *over])
-    measured = _measured(store, key, [record.id for record in records])
-    if not measured:
-        raise RunError(_no_metric(store, key, asked, archived, len(records)))
-    records = [replace(record, has_value=record.id in measured) for record in records]
-    groups = groups_of(records, by, over)
-    groups.sort(key=lambda group: min(places.get(run, 0) for run in (*group.ids, *group.missing)))  # as they were named
+    Question(metric, level=level, margin=margin, correction=correction)  # its faults before anything is read
+    evidence = gather(store, metric, runs, filter, by=by, over=over)
+    groups = evidence.groups
     if len(groups) < 2:
-        listed = ", ".join(sorted({str(record.seed) for record in records}))
+        seeds = ", ".join(sorted({str(seed) for group in groups for seed in group.seeds}))
         raise RunError(
-            f"{len(records)} runs make one group (seeds {listed}); comparing takes two groups, which differ in more "
-            "than the seed, or in the keys of --by"
+            f"{len(evidence.measured)} runs make one group (seeds {seeds}); comparing takes two groups, which differ "
+            "in more than the seed, or in the keys of --by"
         )
-    modes = Counter(one.mode for one in measured.values())
-    question = Question(metric, modes.most_common(1)[0][0] == "max", level, margin, correction, of_recipes)
-    measures, digests, notes = _measures(store, key, groups, measured)
-    sides = [_side(group, measured, measures, digests, statuses) for group in groups]
-    comparison = compare(sides, question)
+    question = Question(metric, evidence.higher_is_better, level, margin, correction, of_recipes)
+    comparison = compare([side(group, evidence) for group in groups], question)
     by_name = {group.name: group for group in groups}
     told = [
         replace(one, notes=[*_between([by_name[one.first], by_name[one.second]], by), *one.notes])
         for one in comparison.verdicts
     ]
-    if key.name.startswith("val/"):
+    notes = list(evidence.notes)
+    if evidence.split == "val":
         notes.append("the validation split chose checkpoints, perhaps settings too: its values are optimistic")
     if len(groups) > MOST_PAIRED:
         pairs = len(groups) * (len(groups) - 1) // 2
         notes.append(f"{pairs:,} pairs share the level {level:g}: more seeds, or fewer groups chosen before, show more")
-    if len(modes) > 1:
-        notes.append("runs disagree on whether the metric is better high or low; most of them decide")
     return Study(groups, replace(comparison, verdicts=told), notes)
 
 
-def _asked(store: Store, runs: Sequence[str]) -> tuple[str, bool, dict[str, int]]:
-    """A filter that lets the named runs through, whether archived ones are to be let through too, and who named them.
-
-    The last: a run's id to the place of its reference.
-    """
-    names, ids = [], []
-    places: dict[str, int] = {}
-    for place, reference in enumerate(dict.fromkeys(runs)):
-        named = f"(name = {_quoted(reference)} and archived = false)"
-        found = store.ids(named)
-        if len(found) > 1:
-            names.append(named)
-        else:
-            found = [_find(store, reference)]
-            store.path(found[0])  # raises where it lies elsewhere
-            ids += found
-        for run in found:
-            places.setdefault(run, place)
-    chosen = [f"id in ({', '.join(map(_quoted, ids))})"] if ids else []
-    return " or ".join([*names, *chosen]), not names, places
-
-
-def _find(store: Store, reference: str) -> str:
-    for root in store.roots[:-1]:
-        try:
-            return find_run(reference, root).id
-        except RunError:  # the last root's is raised
-            continue
-    return find_run(reference, store.roots[-1]).id
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _records(store: Store, asked: str, archived: bool, named: Sequence[str]) -> tuple[list[Record], dict[str, str]]:
-    """What groups are made of, with the keys that differ or are named, and each run's status."""
-    wanted = tuple(name.removeprefix("config.") for name in named)
-    keys = store.keys(asked, archived)
-    every = max((key.runs for key in keys), default=0)
-    columns = [
-        key.key
-        for key in keys
-        if key.distinct > 1 or key.runs < every or f"{key.key}.".startswith(tuple(f"config.{one}." for one in wanted))
-    ]
-    found: dict[str, dict[str, Any]] = {}
-    statuses, seeds, prints = {}, {}, {}
-    for some in _batched(columns, MAX_COLUMNS - 1) or [[]]:
-        for row in store.table(asked, "", ["data", *some], limit=None, archived=archived).rows:
-            data, *cells = row.cells
-            found.setdefault(row.id, {}).update(
-                zip((name.removeprefix("config.") for name in some), cells, strict=True)
-            )
-            statuses[row.id], seeds[row.id], prints[row.id] = row.status, row.seed, data
-    if not found:
-        raise RunError(f"no run matches {asked}" if asked else "there are no runs")
-    shown = [
-        Record(run, config, seeds[run], None if prints[run] is None else str(prints[run]))
-        for run, config in found.items()
-    ]
-    return shown, statuses
-
-
-def _measured(store: Store, key: Key, ids: Sequence[str]) -> dict[str, Measured]:
-    """Of the runs that have a finite value."""
-    found = {}
-    name = key.name.replace("'", "''")
-    for some in _batched(ids, _AT_ONCE):
-        listed = ", ".join("'" + run.replace("'", "''") + "'" for run in some)
-        query = (
-            "SELECT run, mode, best, last, last_step, min, min_step, max, max_step FROM metrics "
-            f"WHERE key = '{name}' AND run IN ({listed})"
-        )
-        for row in store.sql(query).rows:
-            run, mode, best, last, last_step, low, low_step, high, high_step = row
-            mode = str(mode or "max")
-            at: dict[str, Any] = {"last": (last, last_step), "min": (low, low_step), "max": (high, high_step)}
-            value, _ = (best, None) if key.aggregate == "best" else at[key.aggregate]
-            if isinstance(value, int | float) and isfinite(value):
-                order = dict.fromkeys([mode, "last"] if key.aggregate == "best" else [key.aggregate, "last"])
-                steps = dict.fromkeys(int(at[one][1] or 0) for one in order if at[one][0] == value)
-                found[str(run)] = Measured(float(value), tuple(steps), mode)
-    return found
-
-
-def _batched(items: Sequence[str], size: int) -> list[Sequence[str]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _no_metric(store: Store, key: Key, asked: str, archived: bool, runs: int) -> str:
-    import difflib
-
-    known = [metric.key for metric in store.metrics(asked, archived)]
-    near = difflib.get_close_matches(key.name[:100], known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known[:12]) or 'none'}"
-    return f"none of {runs} runs has a finite value of {key.name[:100]}; {hint}"
-
-
-def _measures(
-    store: Store, key: Key, groups: Sequence[Group], measured: Mapping[str, Measured]
-) -> tuple[dict[str, Measure], dict[str, str], list[str]]:
-    """Of each run whose predictions were kept: the measure, and a digest of its examples. And notes on why not."""
-    split, _, name = key.name.rpartition("/")
-    ids = [run for group in groups for run in group.ids]
-    if not split or len(ids) > MOST_RUNS or len(groups) > MOST_PAIRED:
-        most = f"more than {MOST_PAIRED} groups or {MOST_RUNS} runs: tests are over seeds, predictions are not read"
-        return {}, {}, [most] if split else []
-    columns: dict[str, dict[str, dict[str, Any]]] = {}  # digest -> run -> columns
-    rows = 0
-    for run in ids:
-        found = _predictions(store, run, split, measured[run].steps)
-        if found is not None:
-            digest, read = found
-            columns.setdefault(digest, {})[run] = read
-            rows += len(read["id"])
-        if rows > MOST_ROWS:
-            return {}, {}, [f"predictions of more than {MOST_ROWS:,} examples: tests are over seeds alone"]
-    measures: dict[str, Measure] = {}
-    digests = {run: digest for digest, of in columns.items() for run in of}
-    notes = []
-    for of in columns.values():
-        count = len(next(iter(of.values()))["id"])
-        if count < LEAST_EXAMPLES:
-            notes.append(f"predictions are of too few examples ({count}) to resample: tests are over seeds alone")
-            continue
-        try:
-            every = dict(zip(of, measures_of(list(of.values())), strict=True))
-        except ValueError as error:
-            notes.append(f"predictions are not used: {error}")
-            continue
-        measures |= {run: one[name] for run, one in every.items() if name in one}
-    if columns and not measures and not notes:
-        notes.append(f"{name} cannot be computed again from predictions: tests are over seeds alone")
-    off = [run for run, one in measures.items() if not _agree(one.estimate, measured[run].value)]
-    if off:
-        measures = {run: one for run, one in measures.items() if run not in off}
-        notes.append(f"predictions of {len(off)} runs do not give the {name} that was logged, and are not used")
-    if len(digests) < len(ids):
-        notes.append(f"{len(ids) - len(digests)} of {len(ids)} runs kept no predictions of {split} at that step")
-    return measures, digests, notes
-
-
-def _agree(computed: float, logged: float) -> bool:
-    return abs(computed - logged) <= AGREEMENT * max(abs(logged), 1e-2)
-
-
-def _predictions(store: Store, run: str, split: str, steps: Sequence[int]) -> tuple[str, dict[str, Any]] | None:
-    """(digest of ids and gold answers, columns in the order of the ids); None where there are none to pair."""
-    for step in steps:
-        try:
-            table = read_predictions(store.run(run), split, step)
-        except RunError:  # kept at other steps only
-            continue
-        table = table.select([name for name in table.column_names if name in _READ])
-        if "id" not in table.column_names:
-            return None
-        columns = table.sort_by("id").to_pydict()
-        if len({*columns["id"]}) < len(columns["id"]):
-            return None
-        told = repr((columns["id"], columns.get("gold")))
-        return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest(), columns
-    return None
-
-
-def _side(
-    group: Group,
-    measured: Mapping[str, Measured],
-    measures: Mapping[str, Measure],
-    digests: Mapping[str, str],
-    statuses: Mapping[str, str],
-) -> Side:
+def side(group: Group, evidence: Evidence) -> Side:
+    """What verdicts ask of a group."""
+    measured, measures, statuses = evidence.measured, evidence.measures, evidence.statuses
     notes = pooled(group)
     if group.missing:
         ended = ", ".join(sorted({statuses[run] for run in group.missing}))
@@ -290,7 +83,7 @@ def _side(
         [measured[run].value for run in group.ids],
         own if len(own) == len(group.ids) else [],
         group.data,
-        [digests.get(run) for run in group.ids],
+        [evidence.digests.get(run) for run in group.ids],
         notes,
     )
 

@@ -1,0 +1,1 @@
+"""What the commands print: rich renderables, and the same as JSON."""
