@@ -316,6 +316,23 @@ def test_facts_are_plain_json_with_examples_and_sentences() -> None:
     assert f" data: {result['warnings'][0]}" in describe_facts(facts)
 
 
+def test_the_same_examples_at_the_same_places_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    real = checks.near.near_duplicates
+    monkeypatch.setattr(checks.near, "near_duplicates", lambda *given: looked.append(1) or real(*given))
+    rows = [f"a long text about so many things that only its end tells it from others: {i}" for i in range(40)]
+
+    def facts(labels: str = "ab" * 20, name: str = "once.csv") -> dict[str, Any]:
+        found: dict[str, Any] = prepare_tables({"all": table(rows, labels, name)}).report["checks"]
+        return found
+
+    first = facts()
+    assert (facts(), len(looked)) == (first, 1)
+    assert facts(name="moved.csv")["near_duplicates"] != first["near_duplicates"], "it names the places of today"
+    facts(labels="aabb" * 10)
+    assert len(looked) == 3
+
+
 def test_checks_can_be_turned_off_and_change_nothing_else() -> None:
     tables = {"all": table([f"text {i}" for i in range(50)], "ab" * 25)}
     with_them, without = prepare_tables(tables), prepare_tables(tables, checks=False)

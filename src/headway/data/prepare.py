@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from headway.config.targets import instantiate
 from headway.data import labels as label_map
-from headway.data.checks import check
+from headway.data.checks import check, remembered
 from headway.data.columns import named, replaced
 from headway.data.examples import LABELLED, ROLES, Examples
 from headway.data.names import SPLITS, suggest
@@ -151,11 +152,13 @@ def prepare_tables(
         "unused_splits": unused,
         "unlabelled_splits": unlabelled,
     }
+    known = fingerprint(ordered, names, examples.gold)
     if checks:
         counts = {split: one["label_counts"] for split, one in report["splits"].items()}
         exact = {split: np.isin(folded[split], folded["train"]) for split in ordered if split != "train"}
-        report["checks"] = check(ordered, examples, names, counts, exact)
-    return Prepared(ordered, names, fingerprint(ordered, names, examples.gold), report)
+        find = partial(check, ordered, examples, names, counts, exact)
+        report["checks"] = remembered(ordered, known, examples.classes, find)
+    return Prepared(ordered, names, known, report)
 
 
 def _with_group(chosen: pa.Table, source: pa.Table, group: str | None) -> pa.Table:
