@@ -56,7 +56,7 @@ def test_auto_is_first_token_for_encoders_and_last_for_decoders(tiny_bert: Path,
     ],
 )
 def test_padding_does_not_change_logits(model: str, pooling: str, request: pytest.FixtureRequest) -> None:
-    source = Pretrained(str(request.getfixturevalue(model)))
+    source = Pretrained(str(request.getfixturevalue(model)), pooling=pooling)
     tokenizer = source.tokenizer()
     torch.manual_seed(0)
     head = SequenceClassifier(source.backbone(), 3, pooling).eval()

@@ -67,7 +67,8 @@ def test_the_loss_is_that_of_transformers(tiny_bert: Path, tmp_path: Path) -> No
     batch = task.collate(rows, items, 0, EVALUATION)
     output = task.loss(ours, batch)
     expected = theirs(batch["input_ids"], batch["attention_mask"], labels=batch["tags"])
-    torch.testing.assert_close(output.logits, expected.logits, rtol=0, atol=1e-6)
+    real = batch["attention_mask"] == 1
+    torch.testing.assert_close(output.logits[real], expected.logits[real], rtol=0, atol=1e-6)
     loss = output.losses.sum() / task.terms(rows, items, EVALUATION).sum()
     torch.testing.assert_close(loss, expected.loss, rtol=0, atol=1e-6)
     loss.backward()

@@ -19,6 +19,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -28,8 +29,10 @@ from transformers.models.auto.modeling_auto import (
 from transformers.utils import logging as transformers_logging
 
 from headway.errors import ModelError
+from headway.models import unpadded
 from headway.models.layers import stacks
 from headway.models.locate import trusts_remote_code
+from headway.models.unpadded import Layout
 
 # RoBERTa and its kin number positions from padding_idx + 1, so their first position rows are never usable
 LATE_POSITIONS = ("*roberta*", "camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "xmod")
@@ -99,12 +102,20 @@ def quiet() -> None:
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
+def library_attention(asked: str) -> str:
+    """transformers' name of `attn_implementation`; without padding is SDPA that is told where sequences lie."""
+    return "sdpa" if asked == unpadded.NAME else asked
+
+
 def fresh(kind: Kind, config: PreTrainedConfig, attention: str) -> PreTrainedModel:
     """Random weights, by torch's generator."""
     return cast(
         PreTrainedModel,
         kind.auto.from_config(
-            config, attn_implementation=attention, dtype=torch.float32, trust_remote_code=trusts_remote_code()
+            config,
+            attn_implementation=library_attention(attention),
+            dtype=torch.float32,
+            trust_remote_code=trusts_remote_code(),
         ),
     )
 
@@ -223,7 +234,7 @@ def reinitialise(model: PreTrainedModel, layers: int, pooling: str | None, told:
 class Backbone(nn.Module):
     """A transformers model reduced to what tasks need; of an encoder-decoder its encoder."""
 
-    def __init__(self, model: PreTrainedModel, pooling: str = "auto") -> None:
+    def __init__(self, model: PreTrainedModel, pooling: str = "auto", *, unpad: bool = True) -> None:
         super().__init__()
         config = model.config.get_text_config()
         self.width: int = config.hidden_size
@@ -236,6 +247,9 @@ class Backbone(nn.Module):
         self.after_pooling = nn.Identity()
         self.model = cast(PreTrainedModel, model.get_encoder()) if config.is_encoder_decoder else model
         without_cache(model)
+        self.first_position = reserved_positions(config)
+        # a model's own pooler looks for the first token of each row
+        self.unpadded = unpad and pooling != "pooler" and unpadded.switch_to(self.model, self.first_position)
         for name, parameter in self.model.named_parameters():
             if name.startswith("pooler.") and pooling != "pooler":
                 parameter.requires_grad_(False)  # what nothing reads gets no gradient, for which several devices wait
@@ -243,7 +257,11 @@ class Backbone(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Any:
         """input_ids, attention_mask, token_type_ids [B,T] -> transformers output with last_hidden_state [B,T,D]."""
         extra = {"token_type_ids": token_type_ids} if self.segments and token_type_ids is not None else {}
-        return self.model(input_ids=input_ids, attention_mask=attention_mask, **extra)
+        if not self.unpadded:
+            return self.model(input_ids=input_ids, attention_mask=attention_mask, **extra)
+        layout = Layout.of(attention_mask)
+        output = unpadded.run(self.model, self.first_position, layout, input_ids, **extra)
+        return BaseModelOutput(layout.padded(output.last_hidden_state))
 
 
 @dataclass
@@ -255,11 +273,14 @@ class MaskedOutput:
 class MaskedLM(nn.Module):
     """A transformers model with the head that fills masks, and the one for the next sentence if it has that."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, next_sentence: bool = False, *, unpad: bool = True) -> None:
         super().__init__()
         self.model = model
         self.segments: bool = getattr(model.config, "type_vocab_size", 0) > 1
         self.positions = usable_positions(model.config)
+        self.first_position = reserved_positions(model.config)
+        # the head for the next sentence looks for the first token of each row
+        self.unpadded = unpad and not next_sentence and unpadded.switch_to(model, self.first_position)
         self._at: Tensor | None = None
         # the output layer is the dearest part, and few places are masked: it gets only those
         output_layer: nn.Module = model.get_output_embeddings()  # type: ignore[no-untyped-call]
@@ -277,7 +298,12 @@ class MaskedLM(nn.Module):
     ) -> MaskedOutput:
         """input_ids, attention_mask, token_type_ids [B,T]. at [M]: places in the flattened B*T, null for all."""
         extra = {"token_type_ids": token_type_ids} if self.segments and token_type_ids is not None else {}
-        self._at = at
-        output = self.model(input_ids=input_ids, attention_mask=attention_mask, **extra)
-        logits = output.logits if "logits" in output else output.prediction_logits
-        return MaskedOutput(logits, output.get("seq_relationship_logits"))
+        if not self.unpadded:
+            self._at = at
+            output = self.model(input_ids=input_ids, attention_mask=attention_mask, **extra)
+            logits = output.logits if "logits" in output else output.prediction_logits
+            return MaskedOutput(logits, output.get("seq_relationship_logits"))
+        layout = Layout.of(attention_mask)
+        self._at = None if at is None else layout.inverse[at]
+        row = unpadded.run(self.model, self.first_position, layout, input_ids, **extra).logits
+        return MaskedOutput(layout.padded(row) if at is None else row, None)

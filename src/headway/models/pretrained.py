@@ -17,7 +17,7 @@ from torch import nn
 from transformers import AutoConfig, GenerationConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from headway.errors import ModelError
-from headway.models import build
+from headway.models import build, unpadded
 from headway.models.base import positions
 from headway.models.build import Backbone, Kind, MaskedLM
 from headway.models.locate import guarded, load_tokenizer, locate
@@ -43,7 +43,7 @@ class Pretrained:
     path: str
     pooling: Literal["auto", "cls", "pooler", "mean", "max", "last"] = "auto"
     dropout: float | None = None
-    attn_implementation: str = "sdpa"
+    attn_implementation: str = "unpadded"
     from_scratch: bool = False
     freeze: tuple[str, ...] | list[str] = ()
     reinit_layers: int = 0
@@ -67,6 +67,10 @@ class Pretrained:
         """Reads the configuration, no weights. Raises: ModelError where the architecture cannot be this kind."""
         build.kind_of(kind, self.configuration(), f"model.path={self.path}")
 
+    @property
+    def unpads(self) -> bool:
+        return self.attn_implementation == unpadded.NAME
+
     def positions(self) -> int | None:
         return build.usable_positions(self.configuration())
 
@@ -81,7 +85,7 @@ class Pretrained:
 
     def backbone(self, tokenizer: PreTrainedTokenizerBase | None = None, *, weights: bool = True) -> Backbone:
         """The model without a head. With `weights` false it is only built, for a checkpoint to fill."""
-        return Backbone(self._model("backbone", tokenizer, weights), self.pooling)
+        return Backbone(self._model("backbone", tokenizer, weights), self.pooling, unpad=self.unpads)
 
     def causal_lm(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool) -> nn.Module:
         """transformers' own module, with generate. Raises: ModelError, also for weights without the output layer."""
@@ -93,7 +97,8 @@ class Pretrained:
 
     def masked_lm(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool, next_sentence: bool = False) -> MaskedLM:
         """Weights may lack the head, which is then new. Raises: ModelError for an architecture not made for it."""
-        return MaskedLM(self._model("next_sentence" if next_sentence else "masked_lm", tokenizer, weights))
+        kind = "next_sentence" if next_sentence else "masked_lm"
+        return MaskedLM(self._model(kind, tokenizer, weights), next_sentence, unpad=self.unpads)
 
     def _generating(self, name: str, tokenizer: PreTrainedTokenizerBase, weights: bool) -> PreTrainedModel:
         model = self._model(name, tokenizer, weights)
@@ -139,7 +144,7 @@ class Pretrained:
             return kind.auto.from_pretrained(
                 folder,
                 config=config,
-                attn_implementation=self.attn_implementation,
+                attn_implementation=build.library_attention(self.attn_implementation),
                 dtype=torch.float32,  # precision is trainer.precision's business; GGUF is dequantised here
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are named below; transformers itself only says that there are some

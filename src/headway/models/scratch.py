@@ -9,7 +9,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig, PreTraine
 
 from headway.config.definitions import did_you_mean
 from headway.errors import ModelError
-from headway.models import build
+from headway.models import build, unpadded
 from headway.models.build import Backbone, MaskedLM
 
 # what the architectures' configurations call the sizes
@@ -56,17 +56,21 @@ class Scratch:
     max_positions: int = 512
     dropout: float = 0.1
     pooling: Literal["auto", "cls", "pooler", "mean", "max", "last"] = "auto"
-    attn_implementation: str = "sdpa"
+    attn_implementation: str = "unpadded"
     tie: bool = True
     init_std: float | None = None
     gradient_checkpointing: bool = False
+
+    @property
+    def unpads(self) -> bool:
+        return self.attn_implementation == unpadded.NAME
 
     def positions(self) -> int | None:
         return self.max_positions if any(name in self._names() for name in NAMES["max_positions"]) else None
 
     def backbone(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool) -> Backbone:
         """The model without a head; of an encoder-decoder the encoder."""
-        return Backbone(self._model("backbone", tokenizer), self.pooling)
+        return Backbone(self._model("backbone", tokenizer), self.pooling, unpad=self.unpads)
 
     def causal_lm(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool) -> nn.Module:
         """transformers' own module, with generate. Raises: ModelError for an architecture that reads both ways."""
@@ -78,7 +82,8 @@ class Scratch:
 
     def masked_lm(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool, next_sentence: bool = False) -> MaskedLM:
         """Raises: ModelError for an architecture that was not made for it."""
-        return MaskedLM(self._model("next_sentence" if next_sentence else "masked_lm", tokenizer))
+        kind = "next_sentence" if next_sentence else "masked_lm"
+        return MaskedLM(self._model(kind, tokenizer), next_sentence, unpad=self.unpads)
 
     def configuration(self, tokenizer: PreTrainedTokenizerBase) -> PreTrainedConfig:
         """Raises: ModelError for an architecture that is not known or is not shaped like this, and for odd sizes."""

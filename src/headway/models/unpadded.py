@@ -1,0 +1,162 @@
+"""Transformers without padding: the real tokens of a batch in one row, attention within each sequence only.
+
+Embeddings, matrix products, norms and activations are of single tokens, so a row of all real tokens gives what the
+padded batch gives; attention is told where each sequence lies. The results are scattered back to [B,T,...], so nothing
+outside this file knows. B sequences, T tokens of the longest, S real tokens of all, H heads, D width.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import Any, Self, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+NAME = "unpadded"  # among transformers' attention implementations
+TOLERANCE = 1e-4  # between the two ways, on the model's own weights in single precision
+_TRIED = (3, 7, 5)  # lengths of the sequences on which a model is tried
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the sequences of a batch lie in the row: shorter ones first, those of one length side by side.
+
+    places: [S], of each token of the row in the flattened B*T. lengths: [B], in the row's order. shape: (B, T).
+    """
+
+    places: Tensor
+    lengths: tuple[int, ...]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, attention_mask: Tensor) -> Self:
+        """attention_mask [B,T], 0 for padding, on whichever side; each sequence has a token."""
+        counts = attention_mask.sum(1)
+        order = counts.argsort(stable=True)
+        rows, columns = attention_mask[order].nonzero(as_tuple=True)
+        width = attention_mask.shape[1]
+        return cls(order[rows] * width + columns, tuple(counts[order].tolist()), (len(counts), width))
+
+    @cached_property
+    def groups(self) -> list[tuple[int, int]]:
+        """(how many sequences, of which length), in the row's order."""
+        return [(len(list(some)), length) for length, some in groupby(self.lengths)]
+
+    @cached_property
+    def inverse(self) -> Tensor:
+        """[B*T]: the place in the row of each token; of padding, nothing that is meant."""
+        found = self.places.new_zeros(self.shape[0] * self.shape[1])
+        return found.index_copy(0, self.places, torch.arange(len(self.places), device=found.device))
+
+    @cached_property
+    def positions(self) -> Tensor:
+        """[S]: each token's place in its sequence, from 0."""
+        lengths = torch.tensor(self.lengths)
+        starts = torch.repeat_interleave(lengths.cumsum(0) - lengths, lengths)
+        return (torch.arange(int(lengths.sum())) - starts).to(self.places.device)
+
+    def row(self, padded: Tensor) -> Tensor:
+        """[B,T] -> [1,S]"""
+        return padded.flatten()[self.places][None]
+
+    def padded(self, row: Tensor) -> Tensor:
+        """[1,S,D] -> [B,T,D], zeros where there is padding."""
+        flat = row.new_zeros(self.shape[0] * self.shape[1], row.shape[-1])
+        return flat.index_copy(0, self.places, row[0]).view(*self.shape, -1)
+
+
+def attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    layout: Layout | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """query [1,H,S,D/H], key and value with as many heads or fewer -> [1,S,H,D/H]; without a layout, SDPA as ever.
+
+    Sequences of one length are one call of scaled_dot_product_attention, which needs no mask.
+    """
+    if layout is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, is_causal, **others)
+    repeats = getattr(module, "num_key_value_groups", 1)
+    whole = (query, repeat_kv(key, repeats), repeat_kv(value, repeats))
+    causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+    sizes = [count * length for count, length in layout.groups]
+    rows = []
+    for (count, length), *parts in zip(layout.groups, *(torch.split(one[0], sizes, 1) for one in whole), strict=True):
+        q, k, v = (part.unflatten(1, (count, length)).transpose(0, 1) for part in parts)  # [count, H, length, D/H]
+        mixed = F.scaled_dot_product_attention(
+            q, k, v, dropout_p=dropout, scale=scaling, is_causal=bool(causal) and length > 1
+        )
+        rows.append(mixed.transpose(1, 2).flatten(0, 1))
+    return torch.cat(rows)[None], None
+
+
+AttentionInterface.register(NAME, attention)
+AttentionMaskInterface.register(NAME, sdpa_mask)
+
+
+def run(model: PreTrainedModel, first_position: int, layout: Layout, input_ids: Tensor, **others: Tensor) -> Any:
+    """The model's output for the row. input_ids, others: [B,T]. first_position: that of a sequence's first token."""
+    return model(
+        input_ids=layout.row(input_ids),
+        attention_mask=layout.places.new_zeros(1, 1, 1, 1),  # of four dimensions it is taken as it is, and never read
+        position_ids=(layout.positions + first_position)[None],
+        layout=layout,
+        **{name: layout.row(one) for name, one in others.items()},
+    )
+
+
+def switch_to(model: PreTrainedModel, first_position: int) -> bool:
+    """Let the model run without padding, where that gives its own results; False leaves it as it was.
+
+    It is tried on three short sequences, as other kinds of attention, relative positions or convolutions do not show in
+    a configuration. Takes some milliseconds.
+    """
+    before = model.config._attn_implementation
+    if before != "sdpa" or not model._supports_attention_backend or _window(model) is not None:
+        return False
+    model.set_attn_implementation(NAME)
+    if not (agrees := _agrees(model, first_position)):
+        model.set_attn_implementation(before)
+    return agrees
+
+
+def _agrees(model: PreTrainedModel, first_position: int) -> bool:
+    mask = (torch.arange(max(_TRIED)) < torch.tensor(_TRIED)[:, None]).long()
+    embedding = cast(nn.Embedding, model.get_input_embeddings())
+    ids = embedding.num_embeddings - 1 - torch.arange(mask.numel()).view_as(mask) % (embedding.num_embeddings - 5)
+    was_training = model.training
+    model.train(False)
+    try:
+        with torch.inference_mode():
+            layout = Layout.of(mask)
+            expected = model(input_ids=ids, attention_mask=mask)[0]
+            found = layout.padded(run(model, first_position, layout, ids)[0])
+            return torch.allclose(found, expected * mask[..., None], atol=TOLERANCE, rtol=TOLERANCE)
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+        IndexError,
+    ):  # its forward takes no such arguments, or it has no weights yet
+        return False
+    finally:
+        model.train(was_training)
+
+
+def _window(model: PreTrainedModel) -> int | None:
+    """How far attention reaches, where that is less than the whole sequence: trying short ones would not show it."""
+    text = model.config.get_text_config()
+    reach = getattr(text, "sliding_window", None) or getattr(text, "local_attention", None)
+    return reach if isinstance(reach, int) and reach < getattr(text, "max_position_embeddings", 0) else None

@@ -1,0 +1,140 @@
+"""Without padding, every model gives what it gives with padding: states, losses, gradients."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    AutoModel,
+    BertConfig,
+    DistilBertConfig,
+    ElectraConfig,
+    GPT2Config,
+    LlamaConfig,
+    ModernBertConfig,
+    PreTrainedConfig,
+    RobertaConfig,
+    T5Config,
+)
+
+from headway.models import unpadded
+from headway.models.build import Backbone, MaskedLM
+from headway.models.heads import SequenceClassifier
+from headway.models.unpadded import Layout
+
+SIZES = {
+    "hidden_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 96,
+    "vocab_size": 200,
+    "max_position_embeddings": 80,
+    "pad_token_id": 0,
+}
+SPECIAL = {"bos_token_id": 1, "eos_token_id": 2}
+CONFIGS: dict[str, PreTrainedConfig] = {
+    "bert": BertConfig(**SIZES),
+    "roberta": RobertaConfig(**SIZES | SPECIAL),
+    "electra": ElectraConfig(**SIZES, embedding_size=24),
+    "distilbert": DistilBertConfig(vocab_size=200, dim=48, n_layers=3, n_heads=4, hidden_dim=96, pad_token_id=0),
+    "gpt2": GPT2Config(vocab_size=200, n_embd=48, n_layer=3, n_head=4, n_positions=80, pad_token_id=0, **SPECIAL),
+    "llama, two heads share keys": LlamaConfig(**SIZES | SPECIAL, num_key_value_heads=2),
+}
+LENGTHS = (7, 31, 1, 12, 7, 64)
+
+
+def made(config: PreTrainedConfig) -> Any:
+    torch.manual_seed(3)
+    return AutoModel.from_config(deepcopy(config), attn_implementation="sdpa").eval()
+
+
+def batch(left: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    ids = torch.randint(5, 200, (len(LENGTHS), max(LENGTHS)), generator=torch.Generator().manual_seed(1))
+    mask = (torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]).long()
+    mask = mask.flip(1) if left else mask
+    return ids * mask, mask
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_loss_and_gradients_equal_those_of_the_padded_batch(name: str) -> None:
+    ids, mask = batch()
+    found = []
+    for unpad in (False, True):
+        backbone = Backbone(made(CONFIGS[name]), unpad=unpad)
+        assert backbone.unpadded == unpad
+        torch.manual_seed(5)
+        model = SequenceClassifier(backbone, 3).eval()
+        loss = torch.nn.functional.cross_entropy(model(ids, mask), torch.tensor([0, 1, 2, 0, 1, 2]))
+        loss.backward()
+        gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+        found.append((loss.item(), gradients))
+    (expected, padded), (loss, row) = found
+    assert loss == pytest.approx(expected, abs=1e-5)
+    assert row.keys() == padded.keys()
+    for key, gradient in padded.items():
+        torch.testing.assert_close(row[key], gradient, atol=1e-5, rtol=1e-4, msg=key)
+    assert max(gradient.abs().max() for gradient in padded.values()) > 1e-2, "else nothing was compared"
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_states_stand_where_their_tokens_do(left: bool) -> None:
+    ids, mask = batch(left)
+    layout = Layout.of(mask)
+    assert torch.equal(layout.padded(layout.row(ids).unsqueeze(-1)).squeeze(-1), ids)
+    assert layout.lengths == tuple(sorted(LENGTHS))
+    assert layout.groups == [(1, 1), (2, 7), (1, 12), (1, 31), (1, 64)]
+    assert layout.positions.tolist() == [place for length in layout.lengths for place in range(length)]
+    assert torch.equal(layout.inverse[layout.places], torch.arange(sum(LENGTHS)))
+
+
+def test_sequences_do_not_see_each_other() -> None:
+    backbone = Backbone(made(CONFIGS["bert"]))
+    ids, mask = batch()
+    other = torch.where(torch.arange(len(LENGTHS))[:, None] == 3, (ids + 9) % 200, ids) * mask
+    with torch.no_grad():
+        one, two = (backbone(given, mask).last_hidden_state for given in (ids, other))
+    same = (one == two).all(-1).all(-1)
+    assert same.tolist() == [True, True, True, False, True, True]
+
+
+def test_masked_places_are_found_in_the_row() -> None:
+    from transformers import AutoModelForMaskedLM
+
+    ids, mask = batch()
+    at = torch.tensor([3, 64 + 30, 3 * 64, 5 * 64 + 63])
+    logits = []
+    for unpad in (False, True):
+        torch.manual_seed(3)
+        model = MaskedLM(AutoModelForMaskedLM.from_config(deepcopy(CONFIGS["bert"])), unpad=unpad).eval()
+        assert model.unpadded == unpad
+        with torch.no_grad():
+            logits.append((model(ids, mask, at=at).logits, model(ids, mask).logits * mask[..., None]))
+    for padded, row in zip(*logits, strict=True):
+        torch.testing.assert_close(row, padded, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        T5Config(vocab_size=200, d_model=48, num_layers=2, num_heads=4, d_ff=96, d_kv=12),
+        ModernBertConfig(**SIZES | SPECIAL | {"local_attention": 16}, cls_token_id=1, sep_token_id=2),
+    ],
+    ids=["relative positions", "attention that reaches only so far"],
+)
+def test_what_cannot_be_run_so_is_padded(config: PreTrainedConfig) -> None:
+    backbone = Backbone(made(config))
+    assert not backbone.unpadded
+    ids, mask = batch()
+    assert torch.isfinite(backbone(ids, mask).last_hidden_state).all()
+
+
+def test_a_model_that_reads_its_neighbours_is_found_out() -> None:
+    model = made(CONFIGS["bert"])
+    model.embeddings.register_forward_hook(lambda _, __, states: states + states.roll(1, 1))
+    assert not unpadded.switch_to(model, 0)
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_the_pooler_of_the_model_itself_is_padded() -> None:
+    assert not Backbone(made(CONFIGS["bert"]), "pooler").unpadded
