@@ -223,6 +223,17 @@ def test_missing_unfinished_and_repeated_runs_are_told(make: MakeRun, ask: Ask) 
     assert [len(group.ids) for group in found.groups] == [3, 4]
 
 
+def test_a_reproduction_is_no_seed_of_its_own(make: MakeRun, ask: Ask) -> None:
+    first, second = make(0.1, 0, 0.9), make(0.01, 0, 0.8)
+    again = make(0.1, 0, 0.5)
+    RunRecord(again).update(tags=["mine", "reproduction"])
+    by_filter = ask(filter="project = p")
+    assert [group.ids for group in by_filter.groups] == [[first.name], [second.name]]
+    assert not any("repeat" in note for one in by_filter.comparison.verdicts for note in one.notes)
+    by_name = ask(again.name, second.name)
+    assert [group.ids for group in by_name.groups] == [[again.name], [second.name]]
+
+
 def test_confounds_are_told(make: MakeRun, ask: Ask) -> None:
     for seed in range(2):
         make(0.1, seed, 0.9, more="model:\n  dropout: 0.1\n")

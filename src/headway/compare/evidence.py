@@ -1,10 +1,10 @@
 """What a comparison rests on: groups of runs, their values of one metric, and the predictions that it can be computed
-from again. The only part of this package that reads runs.
+from again.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
@@ -13,7 +13,8 @@ from headway.compare.groups import Group, Record, groups_of
 from headway.compare.leaderboard import MOST_PAIRED
 from headway.compare.measures import Measure, measures_of
 from headway.errors import RunError
-from headway.store.filters import Key, parse_key
+from headway.store import layout
+from headway.store.filters import Key, parse_key, quoted
 from headway.store.find import find_run
 from headway.store.index.queries import MAX_COLUMNS
 from headway.store.index.store import Store
@@ -75,8 +76,8 @@ def gather(
     key = parse_key(metric)
     if key.kind != "metric":
         raise RunError(f"{metric[:100]} is no metric; name one such as test/accuracy")
-    asked, archived, places = _asked(store, runs) if runs else (filter, False, {})
-    records, statuses = _records(store, asked, archived, [*by, *over])
+    asked, archived, places = asked_of(store, runs) if runs else (filter, False, {})
+    records, statuses = _records(store, asked, archived, [*by, *over], places)
     measured = _measured(store, key, [record.id for record in records])
     if not measured:
         raise RunError(_no_metric(store, key, asked, archived, len(records)))
@@ -100,7 +101,7 @@ def gather(
     )
 
 
-def _asked(store: Store, runs: Sequence[str]) -> tuple[str, bool, dict[str, int]]:
+def asked_of(store: Store, runs: Sequence[str]) -> tuple[str, bool, dict[str, int]]:
     """A filter that lets the named runs through, whether archived ones are to be let through too, and who named them.
 
     The last: a run's id to the place of its reference.
@@ -108,7 +109,7 @@ def _asked(store: Store, runs: Sequence[str]) -> tuple[str, bool, dict[str, int]
     names, ids = [], []
     places: dict[str, int] = {}
     for place, reference in enumerate(dict.fromkeys(runs)):
-        named = f"(name = {_quoted(reference)} and archived = false)"
+        named = f"(name = {quoted(reference)} and archived = false)"
         found = store.ids(named)
         if len(found) > 1:
             names.append(named)
@@ -118,7 +119,7 @@ def _asked(store: Store, runs: Sequence[str]) -> tuple[str, bool, dict[str, int]
             ids += found
         for run in found:
             places.setdefault(run, place)
-    chosen = [f"id in ({', '.join(map(_quoted, ids))})"] if ids else []
+    chosen = [f"id in ({', '.join(map(quoted, ids))})"] if ids else []
     return " or ".join([*names, *chosen]), not names, places
 
 
@@ -131,12 +132,14 @@ def _find(store: Store, reference: str) -> str:
     return find_run(reference, store.roots[-1]).id
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _records(
+    store: Store, asked: str, archived: bool, named: Sequence[str], own: Container[str]
+) -> tuple[list[Record], dict[str, str]]:
+    """What groups are made of, with the keys that differ or are named, and each run's status.
 
-
-def _records(store: Store, asked: str, archived: bool, named: Sequence[str]) -> tuple[list[Record], dict[str, str]]:
-    """What groups are made of, with the keys that differ or are named, and each run's status."""
+    A reproduction is no further seed, and no newer run of its seed: it counts only where it is asked for by itself, as
+    one of `own`.
+    """
     wanted = tuple(name.removeprefix("config.") for name in named)
     keys = store.keys(asked, archived)
     every = max((key.runs for key in keys), default=0)
@@ -149,6 +152,8 @@ def _records(store: Store, asked: str, archived: bool, named: Sequence[str]) -> 
     statuses, seeds, prints = {}, {}, {}
     for some in _batched(columns, MAX_COLUMNS - 1) or [[]]:
         for row in store.table(asked, "", ["data", *some], limit=None, archived=archived).rows:
+            if layout.REPRODUCTION in row.tags and row.id not in own:
+                continue
             data, *cells = row.cells
             found.setdefault(row.id, {}).update(
                 zip((name.removeprefix("config.") for name in some), cells, strict=True)

@@ -382,6 +382,11 @@ def _key(token: Token) -> Key:
     return Key("config" if head == "config" else "metric", _unquote(rest), token.position, aggregate)
 
 
+def quoted(text: str) -> str:
+    """A text as a value of the language, whatever is in it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _unquote(text: str) -> str:
     if len(text) > 1 and text[0] in "\"'" and text[-1] == text[0]:
         return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)

@@ -22,6 +22,7 @@ HEARTBEAT = "heartbeat"
 PREDICTIONS = "predictions"
 CHECKPOINTS = "checkpoints"
 ARTIFACTS = "artifacts"
+REPRODUCTION = "reproduction"  # the tag of a run that was trained to be compared with an earlier one
 
 EXIT_CODES = {"finished": 0, "failed": 1, "crashed": 1, "diverged": 3, "preempted": 143, "stopped": 130}
 STATUSES = ("created", "running", *EXIT_CODES)

@@ -50,13 +50,38 @@ def _packages() -> list[str]:
     return sorted(found, key=str.lower)
 
 
+def packages(environment: str) -> dict[str, str]:
+    """package -> version of the `name==version` lines of environment.txt; "python" from the comment that names it."""
+    found = {}
+    for line in environment.splitlines():
+        name, separator, version = line.partition("==")
+        if line.startswith("# Python "):
+            found["python"] = line.removeprefix("# Python ").split()[0]
+        elif separator and not line.startswith("#"):
+            found[name.strip().lower()] = version.strip()
+    return dict(sorted(found.items()))
+
+
 def hardware() -> dict[str, Any]:
+    """The machine; cores: those that this process may use, as many as a worker without trainer.threads takes."""
     return {
         "os": platform.platform(),
         "python": sys.executable,
+        "processor": _named(Path("/proc/cpuinfo"), "model name") or platform.machine(),
         "cpus": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)),
+        "gpus": [_named(file, "Model") for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))],
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
     }
+
+
+def _named(file: Path, name: str) -> str | None:
+    """The value of the first `name: value` line; None where there is none."""
+    try:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), None)
+    except OSError:
+        return None
 
 
 def git_state(folder: Path) -> tuple[dict[str, Any], str]:
@@ -65,11 +90,11 @@ def git_state(folder: Path) -> tuple[dict[str, Any], str]:
     The patch is `git diff HEAD` after comment lines that name the untracked files (their contents are not taken),
     redacted, and cut at 5 MB with a note; `git apply` ignores the comments.
     """
-    commit = (_git(folder, "rev-parse", "HEAD") or "").strip()
+    commit = (git(folder, "rev-parse", "HEAD") or "").strip()
     if not commit:
         return {}, ""
-    untracked = _git(folder, "ls-files", "--others", "--exclude-standard", "--full-name", ":/")
-    diff = _git(folder, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD")
+    untracked = git(folder, "ls-files", "--others", "--exclude-standard", "--full-name", ":/")
+    diff = git(folder, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD")
     notes = [f"# changes on top of {commit}", *(f"# untracked: {name}" for name in (untracked or "").splitlines())]
     if untracked is None or diff is None:
         notes.append(f"# incomplete: git failed or took longer than {GIT_TIMEOUT:.0f} s")
@@ -80,8 +105,10 @@ def git_state(folder: Path) -> tuple[dict[str, Any], str]:
     return {"commit": commit, "dirty": dirty}, redact_text("\n".join(notes) + "\n" + (diff or "")) if dirty else ""
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
-    """At most PATCH_LIMIT bytes of what git prints; None where it fails, hangs or is not installed."""
+def git(folder: Path, *arguments: str) -> str | None:
+    """What git prints, asked in `folder` without starting anything that its settings name.
+
+    At most PATCH_LIMIT bytes of what git prints; None where it fails, hangs or is not installed."""
     env = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     command = (
         "git",

@@ -34,9 +34,11 @@ def create_run(
     command: Sequence[str],
     seed: int,
     parent: str | None = None,
+    code: Path | None = None,
 ) -> Path:
     """Make a run folder under `runs_dir` with status "created" and everything known before training; return its path.
 
+    code: a folder of the repository whose code runs; the current folder if None.
     Everything is redacted. run.json comes last, so a folder with one is whole. Raises RunError, before anything is
     trained, for a name that cannot be stored and a folder that cannot be written.
     """
@@ -49,7 +51,7 @@ def create_run(
         check_text(what, text)
     if not project:
         raise RunError("project: must not be empty")
-    git, patch = provenance.git_state(Path.cwd())
+    git, patch = provenance.git_state(code or Path.cwd())
     meta = storable(
         {
             "format": layout.FORMAT,

@@ -1,7 +1,7 @@
 """From a composed config to a supervised run, and from a run folder to its continuation. Imports nothing heavy."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -60,21 +60,60 @@ def resume(run: Run, display: Display) -> Finished:
     """
     if run.status == "finished":
         raise RunError(f"run {run.id} is finished; to train longer start a new run with another trainer.max_epochs")
-    text = (run.path / layout.CONFIG).read_text(encoding="utf-8")
-    if config_hash(text) != run.meta["config_hash"]:
+    config = recorded_config(run)
+    display.note(f"  run: {run.path}")
+    return _supervised(run.path, config, display)
+
+
+def recorded_config(run: Run) -> DictConfig:
+    """The frozen config of a run. Raises: RunError where it is not the one that the run was started with."""
+    text = run.config_text
+    if config_hash(text) != run.meta.get("config_hash"):
         raise RunError(
             f"{run.path / layout.CONFIG}: was changed after the run began; restore it, or start a new run from it"
         )
-    display.note(f"  run: {run.path}")
-    return _supervised(run.path, thaw(text), display)
+    return thaw(text)
 
 
-def _supervised(run_dir: Path, config: DictConfig, display: Display) -> Finished:
+def replay(
+    run: Run, runs_dir: Path, display: Display, *, code: Path | None, environment: Mapping[str, str], until: int | None
+) -> Finished:
+    """Train the config of `run` again from its start, as a new run with it as parent.
+
+    code, environment: the folder whose repository is recorded, and variables by which workers import its code.
+    until: the step up to which there is something to compare; None: to the end.
+    """
+    config = recorded_config(run)
+    run_dir = create_run(
+        runs_dir,
+        project=run.project,
+        name=run.name and f"{run.name} (reproduction)",  # the name alone goes on to mean the original
+        tags=list(dict.fromkeys([*run.tags, layout.REPRODUCTION])),
+        notes=None,
+        config_yaml=run.config_text,
+        config_hash=run.meta["config_hash"],
+        overrides=run.overrides,
+        command=sys.argv,
+        seed=config.seed,
+        parent=run.id,
+        code=code,
+    )
+    display.note(f"  run: {run_dir}")
+    return _supervised(run_dir, config, display, environment, until)
+
+
+def _supervised(
+    run_dir: Path,
+    config: DictConfig,
+    display: Display,
+    environment: Mapping[str, str] | None = None,
+    until: int | None = None,
+) -> Finished:
     groups = {
         key: cast(dict[str, Any], OmegaConf.to_container(config[key], resolve=True)) for key in ("trainer", "tracker")
     }
     try:
-        outcome = supervise(run_dir, groups, display)
+        outcome = supervise(run_dir, groups, display, environment, until)
     finally:
         display.close()
     return Finished(Run.open(run_dir), outcome)

@@ -41,17 +41,31 @@ class Outcome:
 
 @dataclass
 class Attempt:
-    """The processes of one attempt and what they said."""
+    """The processes of one attempt and what they said.
 
+    environment: variables of the workers beside our own. until: the workers are stopped once they are past this step.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    until: int | None = None
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     ended: dict[str, Any] | None = None  # the worker's own last word
+    received: list[int] = field(default_factory=list)  # signals that ask for the end
+    past: bool = False  # `until`, and asked to stop
     threads: list[threading.Thread] = field(default_factory=list)
 
 
-def supervise(run_dir: Path, config: Mapping[str, Any], display: Display) -> Outcome:
+def supervise(
+    run_dir: Path,
+    config: Mapping[str, Any],
+    display: Display,
+    environment: Mapping[str, str] | None = None,
+    until: int | None = None,
+) -> Outcome:
     """Run a prepared run folder to its end, restarting after crashes as often as trainer.max_restarts says.
 
-    `config`: the resolved `trainer` and `tracker` groups. Raises: RunError if another process writes the run.
+    `config`: the resolved `trainer` and `tracker` groups. environment, until: see `Attempt`.
+    Raises: RunError if another process writes the run.
     """
     trainer = config["trainer"]
     with RunLock(run_dir) as lock, Heartbeat(run_dir), mirror_process(run_dir, config["tracker"]):
@@ -59,7 +73,7 @@ def supervise(run_dir: Path, config: Mapping[str, Any], display: Display) -> Out
         restarts = 0
         while True:
             record.set_status("running")
-            outcome = run_attempt(run_dir, trainer, record, lock, display)
+            outcome = run_attempt(run_dir, trainer, record, lock, display, Attempt(environment or {}, until))
             record.set_status(outcome.status, outcome.exit_code, outcome.cause)
             if outcome.status != "crashed" or restarts >= trainer["max_restarts"]:
                 return outcome
@@ -68,9 +82,8 @@ def supervise(run_dir: Path, config: Mapping[str, Any], display: Display) -> Out
 
 
 def run_attempt(
-    run_dir: Path, trainer: Mapping[str, Any], record: RunRecord, lock: RunLock, display: Display
+    run_dir: Path, trainer: Mapping[str, Any], record: RunRecord, lock: RunLock, display: Display, attempt: Attempt
 ) -> Outcome:
-    attempt = Attempt()
     sampler = Sampler(run_dir, attempt.workers, display.note)
     with (run_dir / layout.OUTPUT).open("ab", buffering=0) as output, forwarded_signals(attempt) as received, sampler:
         start_workers(attempt, run_dir, device_count(trainer), lock, output, record, display)
@@ -79,7 +92,10 @@ def run_attempt(
             thread.join(timeout=GRACE)
     if sampler.fault is not None:  # only now: run.json has one writer
         record.update(system_fault=sampler.fault)
-    return judge(exit_codes, attempt.ended, received)
+    outcome = judge(exit_codes, attempt.ended, received)
+    if attempt.past and outcome.status == "stopped":
+        outcome.cause = f"was to be trained up to step {attempt.until}; to train it to its end: headway resume"
+    return outcome
 
 
 def device_count(trainer: Mapping[str, Any]) -> int:
@@ -133,6 +149,7 @@ def start_workers(
             # alone, sleeping costs 4 % of a step of 1,000 tokens and 25 % of one of 160 (OMP_WAIT_POLICY=ACTIVE)
             "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
             "TOKENIZERS_PARALLELISM": os.environ.get("TOKENIZERS_PARALLELISM", "true"),
+            **attempt.environment,
         }
         worker = subprocess.Popen(
             [sys.executable, "-P", "-m", "headway.worker", str(run_dir)],
@@ -184,6 +201,12 @@ def take_event(line: bytes, attempt: Attempt, record: RunRecord, display: Displa
     kind = event.pop("event")
     if kind == "progress":
         display.progress(**event)
+        # past it, not at it: a validation of that step comes after its progress
+        if attempt.until is not None and event["step"] > attempt.until and not attempt.received:
+            attempt.past = True
+            attempt.received.append(signal.SIGINT)
+            for worker in attempt.workers:
+                worker.send_signal(signal.SIGINT)
     elif kind == "end":
         attempt.ended = event
     else:
@@ -251,7 +274,7 @@ def judge(exit_codes: list[int], ended: dict[str, Any] | None, received: list[in
 @contextmanager
 def forwarded_signals(attempt: Attempt) -> Iterator[list[int]]:
     """SIGTERM and the first Ctrl-C go to the workers, which save and end; a second Ctrl-C kills them."""
-    received: list[int] = []
+    received = attempt.received
 
     def forward(number: int, _: object) -> None:
         again = number == signal.SIGINT and signal.SIGINT in received

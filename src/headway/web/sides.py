@@ -10,6 +10,7 @@ from typing import Any
 
 from headway.errors import RunError
 from headway.store import layout
+from headway.store.provenance import packages
 from headway.store.run import Run, flatten
 from headway.web.run_facts import evaluation_steps, read_evaluation
 
@@ -49,18 +50,6 @@ def differences(name: str, sides: Sequence[Mapping[str, Any]]) -> list[dict[str,
         missing = any(key not in side for side in sides)
         found.append({name: key, "values": values, "differs": missing or any(each != values[0] for each in values)})
     return found
-
-
-def packages(environment: str) -> dict[str, str]:
-    """package -> version of `name==version` lines; "python" from the comment that names it."""
-    found = {}
-    for line in environment.splitlines():
-        name, separator, version = line.partition("==")
-        if line.startswith("# Python "):
-            found["python"] = line.removeprefix("# Python ").split()[0]
-        elif separator and not line.startswith("#"):
-            found[name.strip().lower()] = version.strip()
-    return dict(sorted(found.items()))
 
 
 def patch_diff(first: str, second: str, first_name: str, second_name: str) -> str | None:
