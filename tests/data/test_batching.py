@@ -54,6 +54,32 @@ def test_a_rest_that_is_kept_is_no_selection_of_long_examples() -> None:
     assert drawn < 30  # of 120; 6/70 of them, about 10, are expected by chance
 
 
+@pytest.mark.parametrize("bucket", [True, False])
+@pytest.mark.parametrize("parts", [1, 4])
+def test_steps_of_so_many_tokens_are_alike_and_an_epoch_is_whole(bucket: bool, parts: int) -> None:
+    lengths = skewed(1700)
+    plan = TrainPlan(lengths, 16, seed=3, parts=parts, bucket=bucket, tokens=2048)
+    assert plan.steps_per_epoch == round(lengths.sum() / 2048)
+    share, longest = lengths.sum() / plan.steps_per_epoch, lengths.max()
+    counts = set()
+    for epoch in range(3):
+        steps = [plan.step(epoch * plan.steps_per_epoch + i) for i in range(plan.steps_per_epoch)]
+        assert sorted(np.concatenate(steps).tolist()) == list(range(1700))
+        assert all(abs(lengths[step].sum() - share) <= longest for step in steps)
+        assert min(map(len, steps)) >= parts
+        counts |= {len(step) for step in steps}
+    assert len(counts) > 5, "short texts come in many to a step, long ones in few"
+    one = TrainPlan(lengths, 16, seed=3, parts=parts, bucket=bucket, tokens=2048).step(77)
+    assert one.tolist() == plan.step(77).tolist()
+
+
+def test_too_few_tokens_for_a_step_are_refused() -> None:
+    with pytest.raises(DataError, match=r"batch.tokens=600: .* 4 parts, .* the longest has 256 tokens; use 2,560"):
+        TrainPlan(skewed(1700), 16, seed=0, parts=4, tokens=600)
+    assert TrainPlan(skewed(3), 16, seed=0, parts=4, tokens=4096).steps_per_epoch == 0
+    assert TrainPlan(skewed(40), 16, seed=0, tokens=10**6).steps_per_epoch == 1
+
+
 def test_fewer_examples_than_parts_make_no_step() -> None:
     assert TrainPlan(skewed(3), 16, seed=0, parts=4).steps_per_epoch == 0
 

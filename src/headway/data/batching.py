@@ -3,7 +3,8 @@
 Exact resume rests on this: to continue at step k nothing is restored, the plan is asked for step k.
 Names: a *step* is one optimizer step on `size` examples over all devices; it is cut into `parts` = devices x
 accumulation *micro-batches*. The examples of a step do not depend on how many parts it is cut into, as long as the
-epoch's rest (its last, smaller batch) has an example for each.
+epoch's rest (its last, smaller batch) has an example for each. With `tokens`, a step is an equal share of the epoch's
+tokens instead of a number of examples.
 """
 
 from collections.abc import Iterator
@@ -23,8 +24,10 @@ class TrainPlan:
     """Batches of every step of a training run.
 
     lengths: tokens of each example, [N]. size: examples per step. parts: devices x accumulation.
+    tokens: per step, about; every epoch has the same number of steps, and a step less than one example too many or few.
     With `bucket`, examples of like length share a batch: the epoch's permutation is cut into pools of POOL batches,
     each pool is sorted by length, cut into batches, and the batches of the epoch are shuffled.
+    Raises: DataError for so few tokens that a step may lack examples for its parts.
     """
 
     lengths: Array
@@ -32,10 +35,22 @@ class TrainPlan:
     seed: int
     parts: int = 1
     bucket: bool = True
+    tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        longest, total = int(self.lengths.max(initial=0)), int(self.lengths.sum())
+        least = (self.parts + 1) * longest  # in a step of so many is an example for each part, wherever it begins
+        if self.tokens is not None and 0 < total < least * self.steps_per_epoch:
+            raise DataError(
+                f"batch.tokens={self.tokens:,}: a step may hold too few examples for its {self.parts} parts, as the "
+                f"longest has {longest:,} tokens; use {2 * least:,}, or a smaller task.max_length"
+            )
 
     @cached_property
     def steps_per_epoch(self) -> int:
         """A last batch too small to give every part an example is dropped: another one every epoch."""
+        if self.tokens is not None and len(self.lengths) >= self.parts:
+            return max(1, round(int(self.lengths.sum()) / self.tokens))
         whole, rest = divmod(len(self.lengths), self.size)
         return whole + (rest >= self.parts)
 
@@ -62,14 +77,22 @@ class TrainPlan:
     def _shuffled(self, epoch: int) -> list[Array]:
         random = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
         order = random.permutation(len(self.lengths))
-        whole, pool = len(order) // self.size * self.size, self.size * POOL
+        size = self.size if self.tokens is None else len(order) // self.steps_per_epoch
+        whole, pool = len(order) // size * size, size * POOL
         # the rest stays apart: sorted in with the others, it would be the longest examples in every epoch
         groups = [order[start : min(start + pool, whole)] for start in range(0, whole, pool)] + [order[whole:]]
         if self.bucket:
             groups = [group[np.argsort(self.lengths[group], kind="stable")] for group in groups]
         order = np.concatenate(groups)
-        batches = [order[i : i + self.size] for i in range(0, len(order), self.size)][: self.steps_per_epoch]
+        batches = np.split(order, self._cuts(order))[: self.steps_per_epoch]
         return [batches[i] for i in random.permutation(len(batches))]
+
+    def _cuts(self, order: Array) -> Array:
+        """Where the batches after the first begin."""
+        if self.tokens is None:
+            return np.arange(self.size, len(order), self.size)
+        ends = np.cumsum(self.lengths[order])
+        return np.searchsorted(ends, ends[-1] * np.arange(1, self.steps_per_epoch) / self.steps_per_epoch)
 
 
 def evaluation_batches(lengths: Array, size: int, rank: int = 0, world: int = 1) -> Iterator[Array]:
