@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from headway.data.examples import TAGGED
 from headway.data.prepare import prepare, prepare_tables
@@ -226,3 +228,56 @@ def test_read_examples_from_lists() -> None:
     assert len(set(single["id"].to_pylist())) == 3
     pairs = read_examples([("a", "x"), ("b", "y")], data)
     assert pairs["pair"].to_pylist() == ["x", "y"]
+
+
+def test_metadata_comes_along_and_is_no_part_of_the_data() -> None:
+    texts, labels = [f"text {i % 30}" if i else None for i in range(40)], [str(i % 2) for i in range(40)]
+    days = pa.array([date(2020, 1, 1 + i % 28) for i in range(40)])
+    source = table(texts, labels, text_=texts, year=list(range(40)), day=days, tagged=[["a", "b"]] * 39 + [None])
+    plain = prepare_tables({"all": source}, test_fraction=0.2, limit={"train": 12})
+    names = ["text_", "year", "day", "tagged", "year", "label"]
+    found = prepare_tables({"all": source}, test_fraction=0.2, limit={"train": 12}, metadata=names)
+    assert found.fingerprint == plain.fingerprint
+    assert found.report == plain.report
+    for split, rows in found.splits.items():
+        along = [f"meta.{name}" for name in dict.fromkeys(names)]
+        assert rows.drop_columns(along).equals(plain.splits[split])
+        assert rows["meta.text_"].to_pylist() == rows["text"].to_pylist()
+        years = rows["meta.year"].to_pylist()
+        assert [f"f.csv:{year + 2}" for year in years] == rows["origin"].to_pylist()
+        assert rows["meta.day"].to_pylist() == [f"2020-01-{1 + year % 28:02}" for year in years]
+        assert {*rows["meta.tagged"].to_pylist()} <= {"['a', 'b']", None}
+        assert rows["meta.label"].to_pylist() == [str(year % 2) for year in years]
+
+
+def test_metadata_that_is_not_there_is_named_with_what_is() -> None:
+    with pytest.raises(
+        DataError, match=r"no column 'domian' \(data.metadata\); found text, label, domain; did you mean"
+    ):
+        prepare_tables({"all": table(["a", "b"], ["0", "1"], domain=["x", "y"])}, metadata=["domian"])
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
+def test_metadata_of_files(tmp_path: Path, kind: str) -> None:
+    rows = pa.table({"text": [f"t{i}" for i in range(6)], "label": ["x", "y"] * 3, "year": range(6)})
+    path = tmp_path / f"data.{kind}"
+    if kind == "parquet":
+        parquet.write_table(rows, path)
+    else:
+        sign = {"csv": ",", "tsv": "\t"}.get(kind, "")
+        lines = [sign.join(map(str, row.values())) if sign else json.dumps(row) for row in rows.to_pylist()]
+        path.write_text("\n".join([sign.join(rows.column_names), *lines] if sign else lines))
+    data = {
+        "_target_": "headway.data.sources.files.read",
+        "path": str(path),
+        "metadata": ["year"],
+        "val_fraction": 0.34,
+    }
+    prepared = prepare(data)
+    years = [str(year) for part in prepared.splits.values() for year in part["meta.year"].to_pylist()]
+    texts = [text for part in prepared.splits.values() for text in part["text"].to_pylist()]
+    assert texts == [f"t{year}" for year in years]
+    read = read_examples(path, data, gold=True, labels=prepared.labels)
+    assert [str(year) for year in read["meta.year"].to_pylist()] == list("012345")
+    typed = read_examples([("some text", None)], data, labels=prepared.labels)
+    assert "meta.year" not in typed.column_names

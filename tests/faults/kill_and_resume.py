@@ -17,11 +17,13 @@ from pathlib import Path
 STEPS = 24  # of 8 items: two epochs of the classification data
 AXES = {
     "bucket": (True, False),
+    "tokens": (None, 600),
     "dropout": (0.0, 0.2),
     "workers": (0, 2),
     "accumulate": (1, 2),
     "val_every": (3, 5),
 }
+ANSWERED = ("Classification", "Regression", "MultiLabel", "Tagging", "QuestionAnswering")  # tasks with a gold answer
 WORDS = ["good", "great", "fine", "bad", "awful", "poor", "film", "story", "plot", "acting"]
 BYTES = {"_target_": "headway.tokenizers.trained.Trained", "kind": "byte"}
 FILES = {"_target_": "headway.data.sources.files.read"}
@@ -101,7 +103,11 @@ def config(parts: dict, axes: dict) -> str:
         **parts,
         "data": {**parts["data"], "val_fraction": 0.2, "test_fraction": 0.0, "stratify": False},
         "model": {**parts["model"], **dropout},
-        "batch": {"size": 8, "eval_size": 16, **{name: axes[name] for name in ("accumulate", "bucket", "workers")}},
+        "batch": {
+            "size": 8,
+            "eval_size": 16,
+            **{name: axes[name] for name in ("accumulate", "bucket", "tokens", "workers")},
+        },
         "optimizer": {"_target_": "torch.optim.AdamW", "lr": 1e-3, "weight_decay": 0.01, "fused": True},
         "scheduler": {"_target_": "headway.training.schedules.linear", "warmup": 0.1},
         "trainer": {
@@ -109,6 +115,7 @@ def config(parts: dict, axes: dict) -> str:
             **{"keep": 2, "gradient_clip_val": 1.0, "precision": "32-true", "accelerator": "cpu", "devices": 1},
             **{"num_nodes": 1, "threads": 1, "monitor": None, "monitor_mode": None, "patience": None, "log_every": 1},
             **{"max_restarts": 0, "test": False, "deterministic": True},
+            "train_predictions": parts["task"]["_target_"].endswith(ANSWERED),
         },
         "tracker": {"_target_": None},
     }
@@ -217,6 +224,7 @@ def outcome(run: Path) -> dict:
     return {
         "train": train, "val": val, "validated once": all(n == 1 for n in counts.values()), "batches": batches,
         "weights": weights, "exact": exact, "moments": moments, "step": state["step"],
+        "train predictions": {file.name: file.read_bytes() for file in (run / "predictions").glob("train-*")},
     }  # fmt: skip
 
 

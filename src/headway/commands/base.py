@@ -5,7 +5,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,19 @@ def find(options: argparse.Namespace) -> "Run":
     return find_run(options.run, runs_root(options.runs_dir))
 
 
+def named_runs(options: argparse.Namespace) -> "list[Run]":
+    """The runs that options.runs mean; a name that several share means all of them."""
+    from headway.store.find import find_run, list_runs, runs_root
+
+    root = runs_root(options.runs_dir)
+    listed = list_runs(root)
+    found: dict[str, Run] = {}
+    for reference in options.runs:
+        same = [run for run in listed if run.name == reference and not run.archived]
+        found |= {run.id: run for run in (same if len(same) > 1 else [find_run(reference, root)])}
+    return list(found.values())
+
+
 def make_display(as_json: bool) -> Any:
     from headway.training.display import Quiet, Terminal
 
@@ -102,6 +115,19 @@ def print_json(value: Any) -> None:
     from headway.store.values import storable
 
     sys.stdout.write(json.dumps(storable(value), indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of the same keys, these first; lists of words as one text."""
+    import csv
+
+    from headway.formats import csv_cell
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(csv_cell(name) for name in (rows[0] if rows else ()))
+    for row in rows:
+        cells = (" ".join(map(str, cell)) if isinstance(cell, list) else cell for cell in row.values())
+        writer.writerow(map(csv_cell, cells))
 
 
 def print_rich(parts: Iterable[Any]) -> None:

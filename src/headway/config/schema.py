@@ -46,6 +46,7 @@ class Data(Target):
     answers: str = "answers"
     messages: str = "messages"
     group: str | None = None
+    metadata: list[str] | None = None
     labels: list[Any] | dict[Any, Any] | None = None
     splits: dict[str, str | None] | None = None
     val_fraction: Fraction = 0.1
@@ -71,6 +72,7 @@ class Optimizer(Target):
 
 class Batch(Strict):
     size: Count
+    tokens: Count | None = None
     accumulate: Count
     eval_size: Count
     bucket: bool
@@ -94,6 +96,7 @@ class Trainer(Strict):
     patience: Count | None
     log_every: Count
     max_restarts: Whole
+    train_predictions: bool
     test: bool
     deterministic: bool
 

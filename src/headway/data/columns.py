@@ -118,6 +118,16 @@ def messages(column: pa.ChunkedArray, name: str, origins: pa.ChunkedArray) -> pa
     return known
 
 
+def along(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Metadata, [N]: numbers, booleans and texts as they are, anything else as a text."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        return column.cast(kind)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return column.cast(kind).cast(TEXT)
+    return pa.chunked_array([pa.array([None if v is None else str(v) for v in column.to_pylist()], TEXT)])
+
+
 def blank(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Which rows hold nothing: [N] booleans. Null, white space, an empty list."""
     if _is_list(column.type):

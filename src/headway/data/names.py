@@ -10,6 +10,7 @@ SPLITS = {
     "test": ("test", "testing"),
 }
 MAX_SHOWN = 60  # characters
+METADATA = "meta."  # before the name of a column that only comes along: no column of an example has a dot in its name
 _SHARD = re.compile(r"[-_]\d+-of-\d+$")  # train-00000-of-00002, as hub data sets are cut
 _VERSION = re.compile(r"-v\d+(\.\d+)*$")  # dev-v2.0, as SQuAD's files are called
 

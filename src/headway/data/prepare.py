@@ -1,7 +1,7 @@
 """From a source's tables to examples: columns read, labels numbered, splits cut, repeats counted, ids given."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,9 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from headway.config.targets import instantiate
 from headway.data import labels as label_map
 from headway.data.checks import check, remembered
-from headway.data.columns import named, replaced
+from headway.data.columns import along, named, replaced
 from headway.data.examples import LABELLED, ROLES, Examples
-from headway.data.names import SPLITS, suggest
+from headway.data.names import METADATA, SPLITS, suggest
 from headway.data.records import ORIGIN
 from headway.data.report import content_keys, describe, example_ids, fingerprint, group_keys
 from headway.data.split import Keys, choose, cut, sample
@@ -81,6 +81,7 @@ def prepare_tables(
     labels: label_map.Labels = None,
     splits: Mapping[str, str | None] | None = None,
     group: str | None = None,
+    metadata: Sequence[str] | None = None,
     val_fraction: float = 0.1,
     test_fraction: float = 0.0,
     split_seed: int = 0,
@@ -97,6 +98,7 @@ def prepare_tables(
     labels: see `labels.order`. splits: see `split.choose`.
     test_fraction, val_fraction: cut from train where the data has no test or val; of what test leaves, for val.
     group: a column whose equal values are never parted by a cut (a document's questions); equal texts never are.
+    metadata: columns that come along under meta.NAME; neither ids nor the fingerprint know of them.
     split_seed: of the cuts and limits; the run's own seed plays no part. stratify: keep label proportions in cuts.
     empty: rows that hold nothing where content should be are dropped (and counted), kept, or an error.
     limit: most rows, of each split or by split; a seeded sample.
@@ -115,6 +117,7 @@ def prepare_tables(
         split: _with_group(examples.select(tables[name], roles, needs_gold=split == "train"), tables[name], group)
         for split, name in chosen.items()
     }
+    parts = {split: with_metadata(table, tables[chosen[split]], metadata or ()) for split, table in parts.items()}
     unlabelled = [split for split, table in parts.items() if gold and split != "train" and _lacks(table, gold)]
     whole = {split: examples.without_empty(table, empty) for split, table in parts.items() if split not in unlabelled}
     parts = {split: table for split, (table, _) in whole.items()}
@@ -163,6 +166,13 @@ def prepare_tables(
 
 def _with_group(chosen: pa.Table, source: pa.Table, group: str | None) -> pa.Table:
     return chosen if group is None else chosen.append_column(GROUP, named(source, GROUP, group))
+
+
+def with_metadata(chosen: pa.Table, source: pa.Table, names: Sequence[str]) -> pa.Table:
+    """The examples of all rows of a source, with those of its columns under meta.NAME. Raises: DataError."""
+    for name in dict.fromkeys(names):
+        chosen = chosen.append_column(f"{METADATA}{name}", along(named(source, "metadata", name)))
+    return chosen
 
 
 def _lacks(table: pa.Table, gold: str) -> bool:

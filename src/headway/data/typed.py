@@ -12,7 +12,7 @@ import pyarrow as pa
 from headway.config.targets import load_target
 from headway.data import labels as label_map
 from headway.data.examples import LABELLED, Examples
-from headway.data.prepare import numbered, separate, source_tables
+from headway.data.prepare import numbered, separate, source_tables, with_metadata
 from headway.data.records import ORIGIN, format_of, joined
 from headway.data.report import content_keys, example_ids
 from headway.data.sources import files
@@ -54,8 +54,10 @@ def read_examples(
     answer = (roles.get(examples.gold) or examples.gold) if examples.gold else None
     if not gold and answer in table.column_names:
         table = table.drop_columns([answer])
+    along = [name for name in common.get("metadata") or () if name in table.column_names]
     try:
-        table, _ = examples.without_empty(examples.select(table, roles, needs_gold=False), "keep")
+        chosen = with_metadata(examples.select(table, roles, needs_gold=False), table, along)
+        table, _ = examples.without_empty(chosen, "keep")
     except DataError as error:
         form = getattr(module_of(settings), "FORM", None)
         if form is None or not isinstance(source, Path):

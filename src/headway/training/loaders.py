@@ -39,8 +39,8 @@ class TrainSteps(Dataset[dict[str, Any]]):
 class EvaluationBatches(Dataset[dict[str, Any]]):
     """Item i is this rank's i-th batch; every item of the split is in exactly one batch of one rank."""
 
-    def __init__(self, task: Task, encoded: Encoded, size: int, rank: int, world: int, pad: int) -> None:
-        self.task, self.encoded, self.pad = task, encoded, pad
+    def __init__(self, task: Task, split: str, encoded: Encoded, size: int, rank: int, world: int, pad: int) -> None:
+        self.task, self.split, self.encoded, self.pad = task, split, encoded, pad
         self.batches: list[Array] = list(evaluation_batches(encoded.lengths, size, rank, world))
 
     def __len__(self) -> int:
@@ -49,6 +49,7 @@ class EvaluationBatches(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         items = self.batches[index]
         return {
+            "split": self.split,
             "inputs": self.task.collate(self.encoded, items, self.pad, EVALUATION),
             "items": torch.from_numpy(items.copy()),
             "terms": torch.from_numpy(self.task.terms(self.encoded, items, EVALUATION)),

@@ -51,7 +51,9 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
     channel.record(data=data_facts(session))
     task = session.task
     plan = TrainPlan(
-        session.encoded["train"].lengths, batch["size"], config.seed, ranks.world * batch["accumulate"], batch["bucket"]
+        *(session.encoded["train"].lengths, batch["size"], config.seed, ranks.world * batch["accumulate"]),
+        bucket=batch["bucket"],
+        tokens=batch.get("tokens"),  # configs of earlier runs lack it
     )
     if plan.steps_per_epoch == 0:
         raise DataError(
@@ -93,7 +95,7 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
         recorder.open(start)
     else:
         recorder.step = start
-    data = Data(session, plan, recorder, batch, settings["val_every"], ranks, pin=accelerator == "cuda")
+    data = Data(session, plan, recorder, batch, settings, ranks, pin=accelerator == "cuda")
     agreement = Agreement(
         {"config.yaml": config_hash, "the data": session.prepared.fingerprint, "the first step": start}, channel
     )
@@ -158,12 +160,14 @@ def prepare_device(settings: dict[str, Any], ranks: Ranks) -> str:
 def rules_of(settings: dict[str, Any], plan: TrainPlan, session: Session, *, counted: bool) -> Rules:
     """Turn epochs and intervals into steps; a model that is counted takes one.
 
-    Raises: ConfigError for patience without validations.
+    Raises: ConfigError for what needs validations where there are none.
     """
     epochs = math.ceil(settings["max_epochs"] * plan.steps_per_epoch) if settings["max_epochs"] else math.inf
     total = int(min(epochs, settings["max_steps"] or math.inf))
     if settings["patience"] is not None and "val" not in session.encoded:
         raise ConfigError(["trainer.patience: needs a validation split; set data.val_fraction, or leave it null"])
+    if settings.get("train_predictions") and "val" not in session.encoded:
+        raise ConfigError(["trainer.train_predictions: needs a validation split; set data.val_fraction, or false"])
     return Rules(
         steps_per_epoch=plan.steps_per_epoch,
         total_steps=1 if counted else total,
@@ -253,13 +257,14 @@ class Data(pl.LightningDataModule):
         plan: TrainPlan,
         recorder: Recorder,
         batch: dict[str, Any],
-        val_every: int | None,
+        settings: dict[str, Any],
         ranks: Ranks,
         pin: bool,
     ) -> None:
         super().__init__()
         self.session, self.recorder, self.batch, self.pin = session, recorder, batch, pin
-        self.val_every = val_every or plan.steps_per_epoch
+        self.val_every = settings["val_every"] or plan.steps_per_epoch
+        self.train_predictions = settings.get("train_predictions", False)  # runs begun before there was the key lack it
         self.steps = TrainSteps(
             session.task, session.encoded["train"], plan, batch["accumulate"], ranks.rank, session.pad
         )
@@ -273,11 +278,12 @@ class Data(pl.LightningDataModule):
         return loader(self.steps, StepKeys(start, stop, self.batch["accumulate"]), self.batch["workers"], self.pin)
 
     def val_dataloader(self) -> Any:
-        return self._evaluation("val") if "val" in self.session.encoded else []
+        splits = ("val", "train") if self.train_predictions else ("val",)
+        return [self._evaluation(split) for split in splits] if "val" in self.session.encoded else []
 
     def test_dataloader(self) -> Any:
         return self._evaluation("test")
 
     def _evaluation(self, split: str) -> Any:
-        batches = self.evaluation(self.session.task, self.session.encoded[split])
+        batches = self.evaluation(self.session.task, split, self.session.encoded[split])
         return evaluation_loader(batches, 0, self.pin)

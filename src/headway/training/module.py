@@ -79,8 +79,8 @@ class TrainingModule(pl.LightningModule):
         self.step_loss: Tensor | None = None  # this rank's share of the step's mean loss
         self.grad_norm: Tensor | None = None
         self.lr = 0.0
-        self.collected = Collected()
-        self.evaluation: Evaluation | None = None
+        self.collected: dict[str, Collected] = {}  # by split
+        self.evaluations: dict[str, Evaluation] = {}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         optimizer = build_optimizer(self.optimizer_node, self.model)
@@ -117,17 +117,21 @@ class TrainingModule(pl.LightningModule):
         self.grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
 
     def on_validation_epoch_start(self) -> None:
-        self.collected = Collected()
+        self.collected = {}
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         output = self.task.loss(self.model, batch["inputs"])
         rows = self.task.rows(self.model, output, batch["inputs"])
-        self.collected.add(batch["items"], batch["terms"], output.losses, rows)
+        collected = self.collected.setdefault(batch["split"], Collected())
+        collected.add(batch["items"], batch["terms"], output.losses, rows)
 
     def on_validation_epoch_end(self) -> None:
-        collected, self.collected = self.collected, Collected()
-        name = "test" if self.trainer.testing else "val"
-        self.evaluation = collected.finish(self.task, self.splits[name])
+        """Of the training split only the predictions are wanted."""
+        self.evaluations = {
+            split: collected.finish(self.task, self.splits[split], scored=split != "train")
+            for split, collected in self.collected.items()
+        }
+        self.collected = {}
 
     on_test_epoch_start = on_validation_epoch_start
     test_step = validation_step

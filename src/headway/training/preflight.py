@@ -15,10 +15,10 @@ def preflight(config: DictConfig) -> dict[str, Any]:
     """
     from headway.data.prepare import prepare
     from headway.training.display import describe_facts
-    from headway.training.session import monitor_problems, open_parts, plain
+    from headway.training.session import open_parts, plain, trainer_problems
 
     parts = open_parts(config)
-    problems = monitor_problems(config.trainer.monitor, parts.task)
+    problems = trainer_problems(config, parts.task)
     facts: dict[str, Any] = {}
     prepared = tokenizer = None
     try:

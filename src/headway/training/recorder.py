@@ -188,10 +188,12 @@ class Recorder(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
-        assert module.evaluation is not None
         self._flush(trainer)
-        self.record_evaluation("val", module.evaluation)
-        value = module.evaluation.values[self.rules.monitor.removeprefix("val/")]
+        validation = module.evaluations["val"]
+        self.record_evaluation("val", validation)
+        if "train" in module.evaluations:
+            self.record_predictions("train", module.evaluations["train"])
+        value = validation.values[self.rules.monitor.removeprefix("val/")]
         progress, better = self.progress, False
         if isfinite(value):  # a NaN is stored, and is never the best
             better = progress.best is None or (value > progress.best if self.rules.maximise else value < progress.best)
@@ -207,8 +209,7 @@ class Recorder(pl.Callback):
 
     def on_test_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
-        assert module.evaluation is not None
-        self.record_evaluation("test", module.evaluation)
+        self.record_evaluation("test", module.evaluations["test"])
 
     def on_validation_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         # ranks have different numbers of batches, so several cannot agree here: they finish the validation first
@@ -227,14 +228,18 @@ class Recorder(pl.Callback):
             return
         self._log(self.step, {f"{split}/{name}": value for name, value in evaluation.values.items()})
         self._save_summary()
-        columns = prediction_columns(self.task, self.splits[split], evaluation.predictions)
-        write_predictions(self.run_dir / layout.predictions_file(split, self.step), columns)
+        self.record_predictions(split, evaluation)
         write_json(
             self.run_dir / layout.evaluation_file(split, self.step),
             storable({"split": split, "step": self.step, "metrics": evaluation.values, "details": evaluation.details}),
         )
         shown = {name: round(value, 4) for name, value in evaluation.values.items() if isfinite(value)}
         self.channel.record(evaluated={"split": split, "step": self.step, **shown})
+
+    def record_predictions(self, split: str, evaluation: Evaluation) -> None:
+        if self.history is not None:
+            columns = prediction_columns(self.task, self.splits[split], evaluation.predictions)
+            write_predictions(self.run_dir / layout.predictions_file(split, self.step), columns)
 
     # --- writing -------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from headway.cache import cache_folder
 from headway.config.targets import instantiate
 from headway.data.cache import made_once
 from headway.data.encode import Encoded, cache_key, cached
+from headway.data.names import METADATA
 from headway.data.prepare import Prepared, prepare
 from headway.errors import ConfigError, ModelError
 from headway.models.base import ModelSource, keep, kept, own_tokenizer, require
@@ -125,7 +126,7 @@ def open_session(config: DictConfig, run_dir: Path | None = None) -> Session:
     Raises: ConfigError, DataError or ModelError, the config's own faults before any data is read.
     """
     parts = open_parts(config, run_dir)
-    if problems := monitor_problems(config.trainer.monitor, parts.task):
+    if problems := trainer_problems(config, parts.task):
         raise ConfigError(problems)
     tokenizer = parts.tokenizer(None)
     prepared = prepare(plain(config, "data"), parts.task.examples)
@@ -136,6 +137,18 @@ def open_session(config: DictConfig, run_dir: Path | None = None) -> Session:
         name: encode_split(parts.task, tokenizer, prepared, name, table) for name, table in prepared.splits.items()
     }
     return Session(parts, tokenizer, prepared, encoded)
+
+
+def trainer_problems(config: DictConfig, task: Task) -> list[str]:
+    """What is wrong with the settings of the trainer that depend on the task."""
+    problems = monitor_problems(config.trainer.monitor, task)
+    if config.trainer.get("train_predictions"):
+        key = "trainer.train_predictions"
+        if task.examples.gold is None:
+            problems.append(f"{key}: this task learns no label or answer of each example to follow; set it to false")
+        elif getattr(task, "metrics", ()):
+            problems.append(f"{key}: would generate all training texts at each validation; add task.metrics=[]")
+    return problems
 
 
 def monitor_problems(monitor: str | None, task: Task) -> list[str]:
@@ -205,7 +218,8 @@ def kept_labels(run_dir: Path) -> list[str]:
 def prediction_columns(task: Task, split: Split, predictions: Columns) -> dict[str, Any]:
     """The prediction table, [N]: which example, its gold answer, what the model said."""
     table = split.table
-    known = {name: shortened(table[name]) for name in ("id", *task.examples.present(table))}
+    along = [name for name in table.column_names if name.startswith(METADATA)]
+    known = {name: shortened(table[name]) for name in ("id", *task.examples.present(table), *along)}
     gold = task.gold(split)
     return {**known, **({} if gold is None else {"gold": gold}), **predictions}
 
@@ -213,4 +227,4 @@ def prediction_columns(task: Task, split: Split, predictions: Columns) -> dict[s
 def shortened(column: pa.ChunkedArray) -> Any:
     if not pa.types.is_large_string(column.type):
         return column
-    return [text if len(text) <= SHOWN else f"{text[:SHOWN]}…" for text in column.to_pylist()]
+    return [text if text is None or len(text) <= SHOWN else f"{text[:SHOWN]}…" for text in column.to_pylist()]

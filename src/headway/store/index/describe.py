@@ -16,7 +16,10 @@ from headway.store.marks import read_marks
 from headway.store.rows import read_summary
 from headway.store.run import Run, default_mode, flatten, read_yaml
 
-NOT_IN_RECIPE = frozenset({"seed", "name", "tags", "notes", "runs_dir", "trainer.threads"})  # no one's experiment
+# no one's experiment
+NOT_IN_RECIPE = frozenset(
+    {"seed", "name", "tags", "notes", "runs_dir", "trainer.threads", "trainer.train_predictions", "data.metadata"}
+)
 
 GUESSES = ("val/accuracy", "val/loss", "train/loss")  # in this order
 _SECTION = re.compile(r"(?m)^(?=[A-Za-z_])")  # of block-style YAML: what begins a line at the margin
