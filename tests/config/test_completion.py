@@ -7,16 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from headway.cli import parser
 from headway.config.completion import SHELLS, complete, script
-
-COMMANDS = ["train", "resume", "eval", "predict", "runs", "show", "compare", "sql", "ui", "check", "completion"]
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("headway ", COMMANDS),
-        ("headway r", ["resume", "runs"]),
+        ("headway r", ["resume", "reproduce", "runs", "report"]),
         ("headway tr", ["train"]),
         ("headway train optimizer=", ["optimizer=adafactor", "optimizer=adamw", "optimizer=sgd"]),
         ("headway check optimizer=ad", ["optimizer=adafactor", "optimizer=adamw"]),
@@ -39,6 +37,11 @@ COMMANDS = ["train", "resume", "eval", "predict", "runs", "show", "compare", "sq
 )
 def test_words(line: str, words: list[str]) -> None:
     assert complete(line) == words
+
+
+def test_every_command_is_offered() -> None:
+    (commands,) = (action.choices for action in parser()._actions if isinstance(action.choices, dict))
+    assert sorted(complete("headway ")) == sorted(commands)
 
 
 def test_everything_but_hydras_own() -> None:

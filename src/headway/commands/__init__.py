@@ -1,6 +1,18 @@
 """Every command of `headway`, a file each: says its options, calls, prints. Heavy imports wait until it is called."""
 
-from headway.commands import compare, completion, runs, train, ui, use
+from headway.commands import (
+    compare,
+    completion,
+    dynamics,
+    examples,
+    labels,
+    report,
+    reproduce,
+    runs,
+    train,
+    ui,
+    use,
+)
 
-COMMANDS = (train, use, runs, compare, ui, completion)  # in the order of `headway --help`
+COMMANDS = (train, reproduce, use, runs, compare, examples, report, dynamics, labels, ui, completion)  # as --help lists
 COMPOSED = train.COMPOSED

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-COMMANDS = ("train", "resume", "eval", "predict", "runs", "show", "compare", "sql", "ui", "check", "completion")
-OF_RUNS = ("resume", "eval", "predict", "show")  # of one run
+OF_A_RUN = ("resume", "reproduce", "eval", "predict", "show")
+OF_RUNS = ("compare", "examples", "report", "dynamics", "labels")
+COMMANDS = ("train", "check", *OF_A_RUN, "runs", "sql", *OF_RUNS, "ui", "completion")
 SHELLS = ("bash", "zsh", "fish")
 
 # bash cuts words at "=", so only what comes after it may be offered
@@ -50,7 +51,7 @@ def complete(line: str) -> list[str]:
     command, given = words[1], words[2:]
     if command in ("train", "check"):
         return _of_config(given, word)
-    of_runs = (command in OF_RUNS and not given) or (command == "compare" and not any(one[0] == "-" for one in given))
+    of_runs = (command in OF_A_RUN and not given) or (command in OF_RUNS and not any(one[0] == "-" for one in given))
     if of_runs and not word.startswith("-"):
         return _runs(word)
     if command == "completion":
