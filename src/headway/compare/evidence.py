@@ -124,6 +124,8 @@ def asked_of(store: Store, runs: Sequence[str]) -> tuple[str, bool, dict[str, in
 
 
 def _find(store: Store, reference: str) -> str:
+    if store.ids(f"id = {quoted(reference)}", archived=True):  # else every folder is looked into
+        return reference
     for root in store.roots[:-1]:
         try:
             return find_run(reference, root).id

@@ -131,11 +131,17 @@ def _telling(keys: Sequence[str]) -> list[str]:
 
 
 def _own_names(split: Sequence[str], members: Sequence[Sequence[Record]]) -> list[str]:
-    """The runs' own names, where these tell the groups apart and the keys would be too many."""
-    names = [{record.config.get("name") for record in mine} for mine in members]
-    own = [str(name) for every in names for name in every if name]
-    few = len(_telling(split)) <= MANY_KEYS
-    return [] if few or any(len(every) != 1 for every in names) or len({*own}) != len(members) else own
+    """The runs' own names, with their projects where names alone do not tell the groups apart; nothing where neither
+    does, or where one or two keys say more.
+    """
+    if len(_telling(split)) <= MANY_KEYS:
+        return []
+    for keys in (("name",), ("project", "name")):
+        every = [{tuple(record.config.get(key) for key in keys) for record in mine} for mine in members]
+        own = ["/".join(map(str, parts)) for names in every for parts in names if all(parts)]
+        if all(len(names) == 1 for names in every) and len({*own}) == len(members):
+            return own
+    return []
 
 
 def _names(split: Sequence[str], members: Sequence[Sequence[str]]) -> list[str]:

@@ -1,9 +1,10 @@
-"""Endpoints that set runs side by side."""
+"""Endpoints that set runs side by side; those of verdicts on groups of them are in api_verdicts."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from headway.web import api_verdicts
 from headway.web.alignment import ONLY, align
 from headway.web.answers import Json
 from headway.web.api_predictions import table_of
@@ -43,4 +44,5 @@ def compare_predictions(request: Request) -> Response:
 ROUTES = [
     Route("/api/compare", compare_runs, methods=["GET"]),
     Route("/api/compare/predictions", compare_predictions, methods=["GET"]),
+    *api_verdicts.ROUTES,
 ]

@@ -43,9 +43,10 @@ export function AddRun({ runs, autofocus = false }: { runs: readonly string[]; a
 export function Choose({ runs }: { runs: readonly string[] }) {
   return (
     <div class="choose">
-      <h1>{runs.length === 1 ? "One more run to compare with" : "Choose two to sixteen runs"}</h1>
+      <h1>{runs.length === 1 ? "One more run to compare with" : "Choose the runs to compare"}</h1>
       <p>
         On the <a href={href("/", carried(place.value.params))}>runs page</a>, select them with <kbd>x</kbd> and press <kbd>c</kbd>. Or choose them here.
+        A verdict takes two groups, best of several seeds each.
       </p>
       {runs.length === 1 && <p>Chosen: <code>{runs[0]}</code> <button class="quiet" onClick={() => go(withRuns([]))}>remove</button></p>}
       <AddRun runs={runs} autofocus />

@@ -166,7 +166,7 @@ export function useActions(table: Table): TableActions {
     { keys: "Ctrl+a", what: `select all (${MOST} at most)`, run: () => void pickAll() },
     { keys: "Escape", what: "select none", run: () => select([]) },
     { keys: "Enter o", what: "open the run or group", run: () => cursor >= 0 && open(cursor) },
-    { keys: "c", what: "compare the selected", run: () => (chosen.length > 1 ? go(compareLink(chosen)) : say("Select two runs or more to compare (x)")) },
+    { keys: "c", what: "compare the selected", run: () => (chosen.length > 1 ? go(compareLink(chosen, !grouped && chosen.length === count)) : say("Select two runs or more to compare (x)")) },
     { keys: "v", what: "curves of the selected", run: () => go(curvesLink(targets())) },
     { keys: "t", what: "tag", run: () => edit("tags") },
     { keys: "e", what: "write notes", run: () => edit("notes") },

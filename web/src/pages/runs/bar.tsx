@@ -1,15 +1,17 @@
 import { count } from "../../format";
-import { href, select, selected } from "../../url";
+import { filter, href, select, selected } from "../../url";
 import type { Editing } from "./edit";
 
-const MOST_COMPARED = 16;
+const MOST_COMPARED = 400; // by their ids: the server takes no longer address
 
-export const compareLink = (ids: readonly string[]) => href("/compare", { runs: ids.slice(0, MOST_COMPARED), sel: ids });
+/** By ids, or where these are too many and nothing else matches, by the filter that they match. */
+export const compareLink = (ids: readonly string[], every = false) => (ids.length > MOST_COMPARED && every && filter.value ? href("/compare", { f: filter.value }) : href("/compare", { runs: ids.slice(0, MOST_COMPARED), sel: ids }));
 export const curvesLink = (ids: readonly string[]) => href("/curves", { runs: ids, sel: ids });
 
 /** What can be done with the selected runs. */
-export function SelectionBar({ readOnly, archived, edit, archive }: {
+export function SelectionBar({ readOnly, archived, every, edit, archive }: {
   readOnly: boolean;
+  every: boolean; // whether the selection is all that the filter lets through
   archived: boolean; // whether all of the selection is
   edit: (what: Editing["what"]) => void;
   archive: (on: boolean) => void;
@@ -20,7 +22,7 @@ export function SelectionBar({ readOnly, archived, edit, archive }: {
   return (
     <div class="selection" role="toolbar" aria-label="Selected runs">
       <b>{ids.length} selected</b>
-      {ids.length > 1 && <a class="button" href={compareLink(ids)} title={ids.length > MOST_COMPARED ? `the first ${MOST_COMPARED} (c)` : "c"}>Compare</a>}
+      {ids.length > 1 && <a class="button" href={compareLink(ids, every)} title={ids.length > MOST_COMPARED && !every ? `the first ${MOST_COMPARED} (c)` : "c"}>Compare</a>}
       <a class="button" href={curvesLink(ids)} title="v">Curves</a>
       <button onClick={() => edit("tags")} disabled={readOnly} title={why ?? "t"}>Tag</button>
       <button onClick={() => edit("notes")} disabled={readOnly} title={why ?? "e"}>Notes</button>

@@ -90,6 +90,7 @@ export function RunsPage() {
     const one = place === null ? null : item(place);
     return one?.kind === "run" && one.row.archived;
   });
+  const every = chosen.length === (grouped ? groups.table?.groups.reduce((sum, { n }) => sum + n, 0) : total);
   const archive = (on: boolean) => void change(chosen, { archived: on }, `${count(chosen.length, "run")} ${on ? "archived" : "no longer archived"}`);
   const error = grouped ? groups.error : rows.error;
   const view = {
@@ -118,7 +119,7 @@ export function RunsPage() {
           want={grouped ? () => {} : rows.want} find={find}
         />
       )}
-      <SelectionBar readOnly={readOnly} archived={archivedOnes} edit={(what) => setEditing({ what, ids: chosen })} archive={archive} />
+      <SelectionBar readOnly={readOnly} archived={archivedOnes} every={every} edit={(what) => setEditing({ what, ids: chosen })} archive={archive} />
       {popup && <PopupMenu popup={popup} onClose={() => setPopup(null)} />}
       {editing && <EditDialog editing={editing} tags={known?.tags ?? []} onClose={() => setEditing(null)} />}
     </div>
