@@ -28,8 +28,9 @@ ROOT = Path(__file__).parents[1]
 README, CONTRIBUTING, EXPERIMENTS, CHANGELOG = (
     (ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md", "experiments/README.md", "CHANGELOG.md")
 )
-DOCS = {"README.md": README, "CONTRIBUTING.md": CONTRIBUTING, "experiments/README.md": EXPERIMENTS}
-TEXT = "\n".join([*DOCS.values(), CHANGELOG])
+STUDIES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "experiments/studies").rglob("*.md")}
+DOCS = {"README.md": README, "CONTRIBUTING.md": CONTRIBUTING, "experiments/README.md": EXPERIMENTS, **STUDIES}
+TEXT = "\n".join([README, CONTRIBUTING, EXPERIMENTS, CHANGELOG])
 GROUPS = ("task", "data", "model", "tokenizer", "adapter", "optimizer", "scheduler", "trainer", "tracker", "experiment")
 OF_CLI = ("--json", "--prepare")  # flags that the command takes before Hydra's command line sees the rest
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -140,9 +141,14 @@ def test_keys_exist() -> None:
 
 def test_paths_exist() -> None:
     named = re.findall(r"(?<![\w/.])((?:conf|src|tests|experiments)/[\w./-]*\w|[\w-]+\.(?:toml|md))", TEXT)
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", TEXT)
     assert len(named) > 20
-    assert [path for path in named + links if not (ROOT / path).exists()] == []
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    links = [
+        (ROOT / name).parent / link
+        for name, text in DOCS.items()
+        for link in re.findall(r"\]\((?!http)([^)#]+)\)", text)
+    ]
+    assert [link for link in links if not link.exists()] == []
 
 
 def test_environment_variables_exist() -> None:
