@@ -10,7 +10,8 @@ from scipy import stats
 from headway.compare.corrections import holm
 from headway.compare.leaderboard import MOST_PAIRED, compare, leaderboard, welch_of_all
 from headway.compare.measures import Measure, average, measures_of
-from headway.compare.seeds import hierarchical, welch
+from headway.compare.paired import mcnemar
+from headway.compare.seeds import almost_stochastic_order, hierarchical, welch
 from headway.compare.verdict import Question, Side, Verdict, analyse, verdicts
 
 ACCURACY = Question("test/accuracy")
@@ -71,6 +72,28 @@ def test_two_single_runs_speak_of_themselves_only() -> None:
     assert verdict.finding.effect.kind == "right alone"
     gap = (verdict.finding.effect.first - (verdict.finding.effect.second or 0)) / 400
     assert gap == pytest.approx(verdict.finding.difference)
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_the_other_tests_of_a_pair_are_told(higher: bool) -> None:
+    question = Question("test/accuracy", higher_is_better=higher)
+    first, second = seeds(0.9, 4), seeds(0.8, 4, name="B", number=1)
+    found = only(first, second, question).finding
+    assert found is not None
+    better, worse = (first, second) if higher else (second, first)
+    assert found.also == {
+        "Welch p": pytest.approx(stats.ttest_ind(first.values, second.values, equal_var=False).pvalue),
+        "permutation of seeds p": pytest.approx(2 / 70),  # of 70 splits only this one and its mirror lie as far apart
+        "least p of so many seeds": pytest.approx(2 / 70),
+        "almost stochastic order epsilon": almost_stochastic_order(better.values, worse.values, higher).least_epsilon,
+    }
+    assert found.also["almost stochastic order epsilon"] < 0.01
+    one, other = measured("A", 0.05, 1, 0), measured("B", -0.1, 1, 1)
+    paired = only(one, other).finding
+    assert paired is not None
+    assert paired.p_value == max(paired.also["paired bootstrap p"], paired.also["paired permutation p"])
+    right = [run.measures[0].stats[:, 0] == 1 for run in (one, other)]
+    assert paired.also["McNemar p"] == mcnemar(*right).p_mid
 
 
 @pytest.mark.parametrize("runs", [1, 3])

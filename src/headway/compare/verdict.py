@@ -5,8 +5,8 @@ hierarchical test, of other seeds and other examples. Seeds without such predict
 run each with such predictions: paired bootstrap and permutation, of other examples only. S and T seeds, N examples.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from math import isfinite, sqrt
 from typing import Literal
@@ -19,10 +19,10 @@ from headway.compare.corrections import Floats, benjamini_hochberg, holm
 from headway.compare.effects import hedges_g
 from headway.compare.equivalence import Equivalence, same_on_examples, same_over_seeds
 from headway.compare.measures import Measure
-from headway.compare.paired import mcnemar, paired_bootstrap, paired_permutation
+from headway.compare.paired import McNemar, mcnemar, paired_bootstrap, paired_permutation
 from headway.compare.power import POWER, examples_needed, least_difference_over_examples, paired_deviation, seeds_needed
 from headway.compare.resampling import Interval
-from headway.compare.seeds import TTest, hierarchical, welch
+from headway.compare.seeds import TTest, almost_stochastic_order, hierarchical, permuted_means, welch
 
 Outcome = Literal["better", "worse", "tied", "too little data", "refused"]
 RESAMPLES = 2_000  # of the hierarchical test, which takes only a variance from them: known to 3 %
@@ -82,7 +82,8 @@ class Effect:
 class Finding:
     """One test. difference: first less second. least: the smallest difference that it would see with probability 0.8.
     needed: seeds of each (or examples) that would show the margin, or a difference as large as observed; None: no
-    number would, or there is no difference.
+    number would, or there is no difference. also: what other tests of the same question say, by their names; none of
+    these decides.
     """
 
     method: Literal["hierarchical", "Welch", "paired"]
@@ -96,6 +97,7 @@ class Finding:
     same: Equivalence | None = None
     effect: Effect | None = None
     identical: bool = False
+    also: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,22 @@ def _over_seeds(first: Side, second: Side, question: Question, with_examples: bo
         _seeds_needed(first, second, test.difference, max(test.error**2 - over_seeds.error**2, 0.0), question, alpha),
         None if question.margin is None else same_over_seeds(test, question.margin, level),
         Effect("Hedges' g", g) if isfinite(g) else None,
+        also=_other_tests(first, second, over_seeds, question),
     )
+
+
+def _other_tests(first: Side, second: Side, over_seeds: TTest, question: Question) -> dict[str, float]:
+    """Over the seeds alone. Almost stochastic order is of the one with the better mean over the other."""
+    permuted = permuted_means(first.values, second.values)
+    ahead = (over_seeds.difference >= 0) == question.higher_is_better
+    better, worse = (first, second) if ahead else (second, first)
+    order = almost_stochastic_order(better.values, worse.values, question.higher_is_better, 1 - question.level)
+    return {
+        "Welch p": over_seeds.p_value,
+        "permutation of seeds p": permuted.p_value,
+        "least p of so many seeds": permuted.least,
+        "almost stochastic order epsilon": order.least_epsilon,
+    }
 
 
 def _uneven(seeds: int, others: int) -> bool:
@@ -271,6 +288,7 @@ def _over_examples(first: Measure, second: Measure, question: Question, pairs: i
     if not isfinite(drawn.difference):
         return f"{question.metric} is not defined on these examples"
     deviation, wanted = paired_deviation(first, second), question.margin or abs(drawn.difference)
+    counts = _right_alone(first, second)
     return Finding(
         "paired",
         drawn.difference,
@@ -281,17 +299,21 @@ def _over_examples(first: Measure, second: Measure, question: Question, pairs: i
         least_difference_over_examples(deviation, len(first.stats), alpha),
         examples_needed(deviation, wanted, alpha) if wanted and deviation else None,
         None if question.margin is None else same_on_examples(first, second, question.margin, level=level),
-        _right_alone(first, second),
+        None if counts is None else Effect("right alone", counts.only_first, counts.only_second),
         bool(np.array_equal(first.stats, second.stats)),
+        {
+            "paired bootstrap p": drawn.p_value,
+            "paired permutation p": swapped.p_value,
+            **({} if counts is None else {"McNemar p": counts.p_mid}),
+        },
     )
 
 
-def _right_alone(first: Measure, second: Measure) -> Effect | None:
-    """McNemar's counts, where the metric is a share of examples that are right."""
+def _right_alone(first: Measure, second: Measure) -> McNemar | None:
+    """Where the metric is a share of examples that are right."""
     shares: list[Floats] = [one.stats[:, 0] for one in (first, second)]
     if any(one.stats.shape[1] != 2 or not (one.stats[:, 1] == 1).all() for one in (first, second)):
         return None
     if any(not np.isin(share, (0, 1)).all() for share in shares):
         return None
-    counts = mcnemar(shares[0] == 1, shares[1] == 1)
-    return Effect("right alone", counts.only_first, counts.only_second)
+    return mcnemar(shares[0] == 1, shares[1] == 1)

@@ -66,6 +66,12 @@ def sentence(
     return f"{lead}{value(found.difference)} {evidence}. {_more(found, margin)}"
 
 
+def other_tests(found: "Finding") -> str:
+    """What the tests say that do not decide, each for this pair alone."""
+    told = {name: "< 0.001" if number < 0.001 else f"= {number:.3f}" for name, number in found.also.items()}
+    return ", ".join(f"{name} {number}" for name, number in told.items())
+
+
 def _more(found: "Finding", margin: float | None) -> str:
     """What the data at hand could show, and what a difference of the wanted size takes."""
     seen = f"A difference of {value(found.least)} or more would be seen four times in five"

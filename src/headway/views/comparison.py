@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from headway.compare.words import other_tests
 from headway.formats import safe, value
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def study_view(found: "Study") -> list[RenderableType]:
     parts: list[RenderableType] = [Text(safe(head), "bold"), _board(found, letters), Text(comparison.rule, "dim")]
     parts += [Text(), _pairs(comparison.verdicts, letters), Text()]
     if len(comparison.verdicts) <= MOST_SENTENCES:
-        parts += [Text(safe(one.sentence)) for one in comparison.verdicts]
+        for one in comparison.verdicts:
+            parts.append(Text(safe(one.sentence)))
+            if one.finding is not None:
+                parts.append(Text(f"  also, uncorrected: {other_tests(one.finding)}", "dim"))
     else:
         parts.append(Text("--json has each pair in a sentence", "dim"))
     assumed = dict.fromkeys(text for one in comparison.verdicts for text in one.assumptions)
