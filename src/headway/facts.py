@@ -53,6 +53,7 @@ def _facts(run: Run) -> dict[str, Any]:
             "best_step": entry.get(f"{mode}_step"),
         },
         "metrics": {name: item.get("last") for name, item in summary.items()},
+        "cost": run.meta.get("cost") or {},
     }
     plain: dict[str, Any] = _plain(facts)
     return plain

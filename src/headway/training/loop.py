@@ -25,8 +25,10 @@ from headway.data.batching import TrainPlan
 from headway.errors import ConfigError, DataError
 from headway.models.pretrained import parameter_count
 from headway.store import layout
+from headway.store.run import read_meta
 from headway.training import checkpoint
 from headway.training.agreement import Agreement
+from headway.training.cost import Cost, Watched
 from headway.training.events import Channel
 from headway.training.frozen import fill, keep_frozen
 from headway.training.loaders import EvaluationBatches, StepKeys, TrainSteps, evaluation_loader, loader
@@ -85,7 +87,9 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
         clip=settings["gradient_clip_val"],
         rng=config.seed,
     )
-    recorder = Recorder(run_dir, rules, task, session.splits, channel, config_hash)
+    spent = read_meta(run_dir).get("cost") or {}
+    cost = Cost(channel, spent, module.flops, accelerator, settings["precision"], ranks.world)
+    recorder = Recorder(run_dir, rules, task, session.splits, channel, config_hash, cost)
     start = 0
     if found is not None:
         path, state = found
@@ -99,7 +103,8 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
     agreement = Agreement(
         {"config.yaml": config_hash, "the data": session.prepared.fingerprint, "the first step": start}, channel
     )
-    trainer = make_trainer(settings, [agreement, recorder], accelerator, ranks, batch["accumulate"])
+    trainer = make_trainer(settings, [agreement, recorder, cost], accelerator, ranks, batch["accumulate"])
+    finished = False
     try:
         if not recorder.progress.validated:
             assert found is not None
@@ -114,19 +119,25 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
             trainer.strategy.barrier()  # until the first rank has written which checkpoint is best
             use_best(module, run_dir, config_hash)
             trainer.test(module, data.test_dataloader(), verbose=False)
+        finished = True
     finally:
         recorder.close()
+        if ranks.rank == 0:
+            cost.report(finished=finished)
 
 
 def count(trainer: pl.Trainer, module: TrainingModule, recorder: Recorder, data: "Data") -> None:
     """Fit a model that has no gradients, such as an n-gram model: one step over all the data, then its validation."""
     if trainer.world_size > 1:
         raise ConfigError(["trainer.devices: this model is counted in one process; use trainer.devices=1"])
-    began = time.perf_counter()
     encoded = data.session.encoded["train"]
+    recorder.cost.clock.to("training")
+    began = time.perf_counter()
     module.model.fit(encoded.cut("input_ids", item) for item in range(len(encoded)))  # type: ignore[operator]
     recorder.step = 1
     seconds = time.perf_counter() - began
+    recorder.cost.trained(int(encoded.lengths.sum()), len(encoded))
+    recorder.cost.clock.to("saving")
     if "val" in data.session.encoded:
         trainer.validate(module, data.val_dataloader(), verbose=False)
     recorder.counted(trainer, module, seconds)
@@ -275,7 +286,8 @@ class Data(pl.LightningDataModule):
     def train_dataloader(self) -> Any:
         start, total = self.recorder.step, self.recorder.rules.total_steps
         stop = min(total, (start // self.val_every + 1) * self.val_every)
-        return loader(self.steps, StepKeys(start, stop, self.batch["accumulate"]), self.batch["workers"], self.pin)
+        keys = StepKeys(start, stop, self.batch["accumulate"])
+        return Watched(loader(self.steps, keys, self.batch["workers"], self.pin), self.recorder.cost.clock)
 
     def val_dataloader(self) -> Any:
         splits = ("val", "train") if self.train_predictions else ("val",)

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from headway.tasks.base import Columns, Split, Task
+from headway.training.flops import Flops
 from headway.training.optim import build_optimizer
 from headway.training.seeds import seed_all
 
@@ -75,6 +76,7 @@ class TrainingModule(pl.LightningModule):
         self.task, self.model, self.splits = task, model, splits
         self.optimizer_node, self.schedule, self.total_steps = optimizer, schedule, total_steps
         self.accumulate, self.clip, self.rng = accumulate, clip, rng
+        self.flops = Flops()
         self.optimizer_state: dict[str, Any] | None = None  # set before fit to continue
         self.step_loss: Tensor | None = None  # this rank's share of the step's mean loss
         self.grad_norm: Tensor | None = None
@@ -103,7 +105,9 @@ class TrainingModule(pl.LightningModule):
             self.lr = groups[0]["lr"]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        loss = (self.task.loss(self.model, batch["inputs"]).losses.sum(0) / batch["terms"]).sum()
+        with self.flops.of(batch):
+            losses = self.task.loss(self.model, batch["inputs"]).losses
+        loss = (losses.sum(0) / batch["terms"]).sum()
         self.step_loss = loss.detach() if self.step_loss is None else self.step_loss + loss.detach()
         # Lightning divides by the accumulation and DDP averages over ranks: undone here, so that the gradient is that
         # of the mean over the step's examples however they are cut up

@@ -18,6 +18,7 @@ from headway.store.predictions import write_predictions
 from headway.store.values import storable
 from headway.tasks.base import Split, Task
 from headway.training import checkpoint
+from headway.training.cost import Cost
 from headway.training.events import Channel
 from headway.training.frozen import frozen_names
 from headway.training.module import Evaluation, TrainingModule
@@ -62,9 +63,10 @@ class Recorder(pl.Callback):
         splits: dict[str, Split],
         channel: Channel,
         config_hash: str,
+        cost: Cost,
     ) -> None:
         self.run_dir, self.rules, self.task, self.splits = run_dir, rules, task, splits
-        self.channel, self.config_hash = channel, config_hash
+        self.channel, self.config_hash, self.cost = channel, config_hash, cost
         self.progress = Progress()
         self.signals = Signals()
         self.step = 0  # optimizer steps done since the start of the run
@@ -155,6 +157,7 @@ class Recorder(pl.Callback):
         seconds, self._clock = now - self._clock, now
         tokens, examples = sum(row[4] for row in self._rows), sum(row[5] for row in self._rows)
         speed = {"perf/tokens_per_s": round(tokens / seconds, 1), "perf/examples_per_s": round(examples / seconds, 2)}
+        self.cost.trained(tokens, examples)
         rows, self._rows = self._rows, []
         for (step, _, _, lr, trained, _), loss, norm in zip(rows, losses.tolist(), norms.tolist(), strict=True):
             self.progress.tokens += trained
@@ -186,9 +189,11 @@ class Recorder(pl.Callback):
 
     # --- evaluation ----------------------------------------------------------------------------------------------
 
+    def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self._flush(trainer)  # the time of the validation is not that of the steps before it
+
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrainingModule)
-        self._flush(trainer)
         validation = module.evaluations["val"]
         self.record_evaluation("val", validation)
         if "train" in module.evaluations:
@@ -215,7 +220,6 @@ class Recorder(pl.Callback):
         # ranks have different numbers of batches, so several cannot agree here: they finish the validation first
         if self.signals.received and trainer.world_size == 1:
             if trainer.state.fn == "fit":
-                self._flush(trainer)
                 self._save(trainer, module, validated=False)
             raise self.signals.stop(self.signals.received, self.step)
 
@@ -263,6 +267,7 @@ class Recorder(pl.Callback):
             raise Stopped("diverged", f"the weights after step {self.step} are not finite; lower optimizer.lr")
         if self.history is None:
             return
+        before = self.cost.clock.to("saving")
         left_out = frozen_names(module.model)
         optimizers = trainer.optimizers  # none where a model is counted and not descended
         self._keep(
@@ -274,6 +279,8 @@ class Recorder(pl.Callback):
                 "config_hash": self.config_hash,
             }
         )
+        self.cost.report()
+        self.cost.clock.to(before)
         self._clock = time.perf_counter()  # time spent validating and saving is not training's
 
     def caught_up(self, state: dict[str, Any]) -> None:

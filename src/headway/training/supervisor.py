@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from headway.config.redact import redact_text
-from headway.errors import ConfigError
+from headway.errors import ConfigError, RunError
 from headway.store import layout
 from headway.store.writer import Heartbeat, RunLock, RunRecord
 from headway.training.display import Display
@@ -90,12 +90,20 @@ def run_attempt(
         exit_codes = wait_for(attempt, received)
         for thread in attempt.threads:
             thread.join(timeout=GRACE)
+    if sampler.joules:
+        record.update(cost={"energy_joules": added(record.meta.get("cost"), sampler.joules)})
     if sampler.fault is not None:  # only now: run.json has one writer
         record.update(system_fault=sampler.fault)
     outcome = judge(exit_codes, attempt.ended, received)
     if attempt.past and outcome.status == "stopped":
         outcome.cause = f"was to be trained up to step {attempt.until}; to train it to its end: headway resume"
     return outcome
+
+
+def added(cost: Mapping[str, Any] | None, joules: Mapping[str, float]) -> dict[str, float]:
+    """The energy of an attempt with that of the attempts before."""
+    before = (cost or {}).get("energy_joules", {})
+    return {**before, **{kind: round(before.get(kind, 0.0) + used, 1) for kind, used in joules.items()}}
 
 
 def device_count(trainer: Mapping[str, Any]) -> int:
@@ -214,7 +222,10 @@ def take_event(line: bytes, attempt: Attempt, record: RunRecord, display: Displa
         if evaluated is not None:
             display.evaluated(evaluated)
         if event:
-            record.update(**event)
+            try:
+                record.update(**event)
+            except RunError as error:  # such as a full disk; the worker's last word must still be read
+                display.note(str(error))
             display.facts(event)
 
 

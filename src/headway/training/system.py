@@ -25,6 +25,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from headway.store import layout
+from headway.training.energy import Energy, find_counters
 
 if TYPE_CHECKING:
     import psutil
@@ -55,6 +56,7 @@ class Sampler:
         self.path, self.note, self.first, self.every = run_dir / layout.SYSTEM, note, first, every
         self.usage = Usage(run_dir, workers)
         self.fault: str | None = None
+        self.joules: dict[str, float] = {}  # by kind of device, once the block has ended
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="system", daemon=True)
 
@@ -72,6 +74,8 @@ class Sampler:
         import psutil  # only now: nobody waits for it
 
         gpus = find_gpus()
+        energy = Energy(find_counters())
+        self.joules = energy.joules
         try:
             with open_lines(self.path) as file:
                 while True:
@@ -82,7 +86,9 @@ class Sampler:
                     else:
                         line = json.dumps({"time": round(time.time(), 3), **sample})
                         append(file, line.encode() + b"\n")
-                    if self._stop.wait(self.every):
+                    ends = self._stop.wait(self.every)
+                    energy.update()
+                    if ends:
                         return
         except OSError as error:
             self.fault = f"{layout.SYSTEM}: cannot be written: {error.strerror}; nothing more is sampled"

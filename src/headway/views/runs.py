@@ -164,6 +164,7 @@ def _overview(run: Run) -> Table:
         ("notes", meta.get("notes")),
         ("begun", f"{age(meta['created_at'])}  ({meta['created_at']})"),
         ("took", duration(run.seconds) + (f" in {attempts} attempts" if attempts > 1 else "")),
+        ("cost", _cost(meta.get("cost") or {})),
         ("host", meta.get("host")),
         ("command", shlex.join(map(str, meta.get("command") or []))),
         ("asked for", "  ".join(run.overrides)),
@@ -182,6 +183,25 @@ def _overview(run: Run) -> Table:
         if fact not in (None, ""):
             table.add_row(Text(safe(name, 30)), fact if isinstance(fact, Text) else Text(safe(fact, 600)))
     return table
+
+
+def _cost(cost: Mapping[str, Any]) -> str:
+    """`cost` of run.json in a line; "" where there is none."""
+    if "training_s" not in cost:  # it was killed before there was any to tell
+        return ""
+    phases = {"training_s": "training", "evaluation_s": "evaluating", "waiting_s": "waiting for data"}
+    parts = [", ".join(f"{duration(cost[key])} {what}" for key, what in phases.items())]
+    if cost["tokens_per_s"]:
+        parts.append(f"{cost['tokens_per_s']:,.0f} tokens/s")
+    if cost["mfu"]:
+        parts.append(f"{cost['mfu']:.0%} of the peak of {cost['peak_of']}")
+    parts.append(size(cost["memory_bytes"]))
+    if "gpu_memory_bytes" in cost:
+        parts.append(f"{size(cost['gpu_memory_bytes'])} of the GPU")
+    parts += [
+        f"{joules / 1000:,.1f} kJ of the machine's {kind}" for kind, joules in cost.get("energy_joules", {}).items()
+    ]
+    return "; ".join(parts)
 
 
 def _mirror(mirror: Mapping[str, Any]) -> Text:

@@ -116,7 +116,8 @@ def _cost(run: Run, summary: Mapping[str, Mapping[str, float]]) -> dict[str, Any
     speeds = {name: summary.get(metric, {}).get("last") for name, metric in _COSTS.items()}
     sizes = {"parameters": model.get("parameters"), "trained": model.get("trained")}
     machine = {"attempts": len(run.meta["attempts"]), "host": run.meta.get("host"), "cpus": hardware.get("cpus")}
-    return {"seconds": run.seconds, "steps": steps} | speeds | sizes | machine
+    measured = {name: value for name, value in (run.meta.get("cost") or {}).items() if value is not None}
+    return {"seconds": run.seconds, "steps": steps} | speeds | sizes | machine | measured
 
 
 def _evaluations(runs: Sequence[Run]) -> dict[str, list[Any]]:

@@ -63,11 +63,19 @@ const row = (name: string, values: string[]): Row => ({ name, values, differs: n
 
 const whole = (given: unknown) => (typeof given === "number" ? given.toLocaleString("en-US") : "");
 
+const seconds = (given: unknown) => (typeof given === "number" ? duration(given) : "");
+const size = (given: unknown) => (typeof given === "number" ? bytes(given) : "");
 const COSTS: readonly [string, string, (given: unknown) => string][] = [
   ["time", "seconds", (given) => duration(given as number | null)],
   ["steps", "steps", whole],
-  ["tokens/s, last", "tokens_per_s", (given) => value(given as Num, 0)],
-  ["examples/s, last", "examples_per_s", (given) => value(given as Num, 1)],
+  ["training", "training_s", seconds],
+  ["waiting for data", "waiting_s", seconds],
+  ["evaluating", "evaluation_s", seconds],
+  ["tokens/s", "tokens_per_s", (given) => value(given as Num, 0)],
+  ["examples/s", "examples_per_s", (given) => value(given as Num, 1)],
+  ["share of the machine's peak", "mfu", (given) => (typeof given === "number" ? `${(100 * given).toFixed(0)} %` : "")],
+  ["memory", "memory_bytes", size],
+  ["GPU memory", "gpu_memory_bytes", size],
   ["parameters", "parameters", whole],
   ["trained parameters", "trained", whole],
   ["attempts", "attempts", whole],
