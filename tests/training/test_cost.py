@@ -16,7 +16,7 @@ from headway.store.writer import RunRecord
 from headway.tasks.classification import Classification
 from headway.training import cost as module
 from headway.training.cost import Clock, Watched, total
-from headway.training.display import Quiet
+from headway.training.display import Quiet, describe_facts
 from headway.training.events import open_channel
 from headway.training.peak import Peak
 from headway.training.supervisor import Attempt, added, take_event
@@ -146,6 +146,16 @@ def test_a_run_and_what_is_said_of_it(training_run: TrainingRun) -> None:
         assert part in line
     assert runs_json([run])[0]["cost"]["mfu"] == cost["mfu"]
     assert compare([run, run])["cost"][1]["mfu"] == cost["mfu"]
+
+
+@pytest.mark.parametrize(("attention", "padding"), [("unpadded", "none"), ("sdpa", "computed")])
+def test_what_becomes_of_padding_is_recorded(training_run: TrainingRun, attention: str, padding: str) -> None:
+    path = training_run(SPLITS, {"model.attn_implementation": attention, "trainer.max_steps": 1, "trainer.test": False})
+    train(path)
+    model = Run.open(path).meta["model"]
+    assert model["padding"] == padding
+    said = describe_facts({"model": model})[0]
+    assert said.endswith("runs without padding") == (padding == "none")
 
 
 def test_a_resumed_run_cost_the_sum(training_run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:

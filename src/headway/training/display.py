@@ -127,7 +127,9 @@ def describe_facts(facts: dict[str, Any]) -> list[str]:
                 lines.append(f" data: {pair['count']} texts of {pair['splits'][1]} also stand in {pair['splits'][0]}")
         lines += [f" data: {warning}" for warning in facts["data"].get("checks", {}).get("warnings", [])]
     if "model" in facts:
-        lines.append(f"model: {facts['model']['parameters']:,} parameters, {facts['model']['trained']:,} trained")
+        model = facts["model"]
+        unpadded = "; runs without padding" if model.get("padding") == "none" else ""
+        lines.append(f"model: {model['parameters']:,} parameters, {model['trained']:,} trained{unpadded}")
     if "resumed_from" in facts:
         lines.append(f"resumed from {facts['resumed_from']}")
     return lines

@@ -71,7 +71,7 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
         keep_model(session, run_dir)
         keep_frozen(model, run_dir / MODEL_FOLDER)
     channel.record(
-        model=parameter_count(model),
+        model=parameter_count(model) | {"padding": padding(model)},
         monitor={"metric": rules.monitor, "mode": "max" if rules.maximise else "min"},
         plan={"steps": rules.total_steps, "steps_per_epoch": rules.steps_per_epoch},
     )
@@ -204,6 +204,11 @@ def use_best(module: TrainingModule, run_dir: Path, config_hash: str) -> None:
     best = checkpoint.pointed(run_dir / layout.CHECKPOINTS, "best")
     if best is not None:
         fill(module.model, checkpoint.load(best, config_hash), best, run_dir / MODEL_FOLDER)
+
+
+def padding(model: torch.nn.Module) -> str:
+    """What the network does with it: "none" where it runs without, see models.unpadded."""
+    return "none" if any(getattr(part, "unpadded", False) for part in model.modules()) else "computed"
 
 
 def data_facts(session: Session) -> dict[str, Any]:
