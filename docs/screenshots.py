@@ -3,7 +3,7 @@
 python docs/screenshots.py RUNS... [--project NAME] [--out docs] [--only NAME]
 
 RUNS: folders of runs. The table shows all of them; the other pages show one project (default: of those with three runs
-or more, the one that was trained for most steps), its two best runs, and the best one's predictions. Needs Chromium
+or more, the one that was trained for most steps) and its best run's predictions. Needs Chromium
 (see tests/browser). Pictures are reduced to 256 colours where Pillow is installed.
 """
 
@@ -51,7 +51,7 @@ def views(address: str, project: str | None) -> dict[str, str]:
     return {
         "runs": "/",
         "curves": f"/curves?f={quoted(f)}&m={quoted(','.join(shown))}&smooth=0.6",
-        "compare": f"/compare?runs={','.join(predicted[:2])}",
+        "compare": f"/compare?f={quoted(f)}",
         "run": f"/run/{predicted[0]}",
         "predictions": f"/run/{predicted[0]}?tab=predictions",
         "params": f"/params?f={quoted(f)}&metric={quoted(judged)}",
