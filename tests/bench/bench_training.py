@@ -1,6 +1,6 @@
 """What a step costs: Headway beside the field's loops, on the same model, texts and number of real tokens.
 
-python tests/bench/bench_training.py [--rounds 5] [--steps 16] [--only NAME ...] [--write FOLDER]
+python tests/bench/bench_training.py [--rounds 3] [--steps 8] [--only NAME ...] [--write FOLDER]
 
 The ways take turns, so that a busy machine is busy for all of them; every figure is the median over rounds of a ratio
 within one round, with the least and the greatest. CPU seconds stand beside wall seconds.
@@ -31,8 +31,8 @@ OVERHEAD_STEPS = 150
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--steps", type=int, default=16)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--steps", type=int, default=8)
     options.add_argument("--only", nargs="*", metavar="NAME", help=f"of {', '.join(WAYS)}")
     options.add_argument("--write", type=Path, metavar="FOLDER", help="where training.json and training.md go")
     given = options.parse_args()
