@@ -67,27 +67,32 @@ def test_several_differences_are_told() -> None:
 
 def test_another_class_is_one_difference() -> None:
     records = [
-        record("a", model___target_="x.Recurrent", model__layers=2, model__hidden=8),
-        record("b", model___target_="x.Averaged", model__pool="mean"),
+        record("a", name=None, model___target_="x.Recurrent", model__layers=2, model__hidden=8),
+        record("b", name=None, model___target_="x.Averaged", model__pool="mean"),
     ]
     groups = groups_of(records)
     assert [group.name for group in groups] == ["Recurrent", "Averaged"]
     assert several(groups) == []
 
 
-def test_names_of_runs_where_keys_are_many() -> None:
-    records = [
-        Record(f"{name}{seed}", {"name": name, "a": name, "b": name, "c": name}, seed)
-        for name in ("bert", "gpt")
-        for seed in (0, 1)
-    ]
-    assert [group.name for group in groups_of(records)] == ["bert", "gpt"]
+def test_groups_are_called_what_their_runs_are() -> None:
+    def records(*projects: str) -> list[Record]:
+        return [
+            Record(f"{project}{name}{seed}", {"name": name, "project": project, "a": name}, seed)
+            for project in projects
+            for name in ("bert", "gpt")
+            for seed in (0, 1)
+        ]
+
+    assert [group.name for group in groups_of(records("p"))] == ["bert", "gpt"]
+    assert [group.name for group in groups_of(records("p", "q"))] == ["p/bert", "p/gpt", "q/bert", "q/gpt"]
+    assert [group.name for group in groups_of(records("p"), by=["a"])] == ["a bert", "a gpt"], "as it was asked"
 
 
 def test_equal_ends_of_keys_are_told_apart_and_long_names_cut() -> None:
-    groups = groups_of([record("a", x__lr=1, y__lr=2), record("b", x__lr=2, y__lr=1)])
+    groups = groups_of([record("a", name=None, x__lr=1, y__lr=2), record("b", name=None, x__lr=2, y__lr=1)])
     assert [group.name for group in groups] == ["x.lr 1, y.lr 2", "x.lr 2, y.lr 1"]
-    cut = groups_of([record("a", path="p" * 100 + "a"), record("b", path="p" * 100 + "b")])
+    cut = groups_of([record("a", name=None, path="p" * 100 + "a"), record("b", name=None, path="p" * 100 + "b")])
     assert [group.name[-5:] for group in cut] == ["… (1)", "… (2)"]
 
 

@@ -146,7 +146,7 @@ def test_a_name_means_all_runs_of_it(make: MakeRun, ask: Ask) -> None:
         make(0.01, seed, 0.7, name="new")
     found = ask("new", "old")
     assert [len(group.ids) for group in found.groups] == [2, 2]
-    assert [group.name for group in found.groups] == ["lr 0.01", "lr 0.1"]
+    assert [group.name for group in found.groups] == ["new", "old"]
 
 
 def test_predictions_are_those_of_the_step(make: MakeRun, ask: Ask) -> None:

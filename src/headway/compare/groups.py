@@ -9,7 +9,6 @@ from headway.errors import RunError
 from headway.store.index.describe import NOT_IN_RECIPE
 
 MOST_KEYS = 4  # of a name
-MANY_KEYS = 2  # more are less telling than the names that runs were given
 MOST_NAME = 60  # characters
 TARGET = "_target_"
 MISSING = "none"  # how a key that a run does not have is written, as null is
@@ -62,7 +61,8 @@ def groups_of(records: Sequence[Record], by: Sequence[str] = (), over: Sequence[
     members: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
         members.setdefault(tuple(_text(record, key) for key in split), []).append(record)
-    names = _own_names(split, list(members.values())) or _names(split, list(members))
+    own = [] if by else _own_names(list(members.values()))
+    names = own or _names(split, list(members))
     return [_group(name, mine, recipe) for name, mine in zip(names, members.values(), strict=True)]
 
 
@@ -130,12 +130,10 @@ def _telling(keys: Sequence[str]) -> list[str]:
     return [key for key in keys if key.endswith(TARGET) or not key.startswith(tuple(sections))]
 
 
-def _own_names(split: Sequence[str], members: Sequence[Sequence[Record]]) -> list[str]:
-    """The runs' own names, with their projects where names alone do not tell the groups apart; nothing where neither
-    does, or where one or two keys say more.
+def _own_names(members: Sequence[Sequence[Record]]) -> list[str]:
+    """What the runs were called, with their projects where names alone do not tell the groups apart; nothing where
+    neither does.
     """
-    if len(_telling(split)) <= MANY_KEYS:
-        return []
     for keys in (("name",), ("project", "name")):
         every = [{tuple(record.config.get(key) for key in keys) for record in mine} for mine in members]
         own = ["/".join(map(str, parts)) for names in every for parts in names if all(parts)]
