@@ -69,7 +69,7 @@ def task_cases(model: str, folder: Path) -> dict[str, dict]:
             "model": bert,
         },
         "language_modelling": {
-            "task": task("language_modelling", "LanguageModelling", max_length=32),
+            "task": task("language_modelling", "LanguageModelling", max_length=32, across=False),
             "data": prose, "model": scratch("gpt2"), "tokenizer": BYTES,
         },
         "masked_lm": {

@@ -14,8 +14,9 @@ import torch
 
 from headway.data.encode import Encoded, cached
 from headway.data.typed import read_examples
-from headway.errors import DataError
+from headway.errors import DataError, ModelError
 from headway.models.pretrained import Pretrained
+from headway.models.recurrent import Recurrent
 from headway.store.run import Run
 from headway.tasks.base import EVALUATION, Split
 from headway.tasks.language_modelling import LanguageModelling
@@ -76,6 +77,58 @@ def test_packed_blocks_overlap_by_one_and_hold_everything(tiny_gpt: Path, tmp_pa
     assert [token for block in blocks for token in block[1:]] == whole[1:]
     assert all(block[0] == before[-1] for before, block in itertools.pairwise(blocks))
     assert {len(block) for block in blocks[:-1]} <= {size}
+
+
+@pytest.mark.parametrize("kind", ["tiny_gpt", "tiny_llama"])
+def test_documents_that_are_kept_apart_are_as_if_alone(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    path = request.getfixturevalue(kind)
+    task, source = LanguageModelling(max_length=60, across=False), Pretrained(str(path), dropout=0.0)
+    tokenizer = source.tokenizer()
+    torch.manual_seed(0)
+    model = task.model(source, tokenizer, [], weights=False).train()
+    found = encoded(tmp_path, task, path, TEXTS * 2, "train")
+    batch = task.collate(found, np.arange(len(found)), tokenizer.pad_token_id, EVALUATION)
+    whole = documents(path, TEXTS * 2)
+    assert len(found) == 1, "all of them in one block"
+    assert task.terms(found, np.arange(1), EVALUATION).tolist() == [sum(map(len, whole))]
+    packed = task.loss(model, batch).losses.sum()
+    packed.backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    alone = torch.zeros(())
+    for ids in whole:
+        if ids:
+            one = torch.tensor([[tokenizer.eos_token_id, *ids]])
+            alone = alone + model(input_ids=one, labels=one).loss * len(ids)
+    alone.backward()
+    assert packed.item() == pytest.approx(alone.item(), abs=1e-4)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(gradients[name], parameter.grad, atol=1e-5, rtol=1e-4, msg=name)
+    across = LanguageModelling(max_length=60)
+    other = encoded(tmp_path / "across", across, path, TEXTS * 2, "train")
+    seen = across.loss(model, across.collate(other, np.arange(1), tokenizer.pad_token_id, EVALUATION)).losses.sum()
+    assert abs(seen.item() - alone.item()) > 1e-2
+
+
+@pytest.mark.parametrize("size", [4, 9])
+def test_what_is_scored_of_blocks_that_keep_documents_apart(tiny_gpt: Path, tmp_path: Path, size: int) -> None:
+    task = LanguageModelling(max_length=size, stride=2, across=False)
+    found = encoded(tmp_path, task, tiny_gpt, TEXTS * 5, "train")
+    items = np.arange(len(found))
+    batch = task.collate(found, items, 0, EVALUATION)
+    scored = batch["scored"][:, 1:].numpy() > 0
+    assert (scored.sum(1) == task.terms(found, items, EVALUATION)).all()
+    assert (batch["input_ids"].numpy()[:, 1:][scored] != Pretrained(str(tiny_gpt)).tokenizer().eos_token_id).all()
+    assert scored.sum() == sum(map(len, documents(tiny_gpt, TEXTS * 5)))
+
+
+def test_a_network_that_cannot_keep_documents_apart_says_so(tiny_gpt: Path) -> None:
+    source = Recurrent(width=16, embedding=16)
+    task, tokenizer = LanguageModelling(max_length=16, across=False), Pretrained(str(tiny_gpt)).tokenizer()
+    with pytest.raises(ModelError, match=r"task.across=false: this model cannot keep documents apart"):
+        task.model(source, tokenizer, [], weights=True)
 
 
 def split_of(folder: Path, task: LanguageModelling, path: Path, texts: list[str]) -> Split:

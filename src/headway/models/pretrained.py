@@ -89,7 +89,10 @@ class Pretrained:
 
     def causal_lm(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool) -> nn.Module:
         """transformers' own module, with generate. Raises: ModelError, also for weights without the output layer."""
-        return self._generating("causal_lm", tokenizer, weights)
+        model = self._generating("causal_lm", tokenizer, weights)
+        if self.unpads:
+            unpadded.switch_to(model, build.reserved_positions(model.config))
+        return model
 
     def seq2seq(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool) -> nn.Module:
         """transformers' own module, with generate. Raises: ModelError, also for weights without the output layer."""

@@ -74,7 +74,10 @@ class Scratch:
 
     def causal_lm(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool) -> nn.Module:
         """transformers' own module, with generate. Raises: ModelError for an architecture that reads both ways."""
-        return build.ready_to_generate(self._model("causal_lm", tokenizer), tokenizer, None)
+        model = build.ready_to_generate(self._model("causal_lm", tokenizer), tokenizer, None)
+        if self.unpads:
+            unpadded.switch_to(model, build.reserved_positions(model.config))
+        return model
 
     def seq2seq(self, tokenizer: PreTrainedTokenizerBase, *, weights: bool) -> nn.Module:
         """transformers' own module, with generate. Raises: ModelError for an architecture that is not both."""

@@ -26,7 +26,8 @@ _TRIED = (3, 7, 5)  # lengths of the sequences on which a model is tried
 class Layout:
     """Where the sequences of a batch lie in the row: shorter ones first, those of one length side by side.
 
-    places: [S], of each token of the row in the flattened B*T. lengths: [B], in the row's order. shape: (B, T).
+    places: [S], of each token of the row in the flattened B*T. lengths: of each sequence, in the row's order.
+    shape: (B, T).
     """
 
     places: Tensor
@@ -34,13 +35,16 @@ class Layout:
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, attention_mask: Tensor) -> Self:
-        """attention_mask [B,T], 0 for padding, on whichever side; each sequence has a token."""
-        counts = attention_mask.sum(1)
-        order = counts.argsort(stable=True)
-        rows, columns = attention_mask[order].nonzero(as_tuple=True)
-        width = attention_mask.shape[1]
-        return cls(order[rows] * width + columns, tuple(counts[order].tolist()), (len(counts), width))
+    def of(cls, attention_mask: Tensor, documents: Tensor | None = None) -> Self:
+        """attention_mask [B,T], 0 for padding, on whichever side. documents [B,T]: numbers of the texts that a row of
+        the batch is packed of, 0, 1, ...; each is then a sequence of its own.
+        """
+        rows, columns = attention_mask.nonzero(as_tuple=True)
+        texts = rows if documents is None else rows * (documents.max() + 1) + documents[rows, columns]
+        _, own, counts = torch.unique_consecutive(texts, return_inverse=True, return_counts=True)
+        order = counts[own].argsort(stable=True)
+        size, width = attention_mask.shape
+        return cls((rows * width + columns)[order], tuple(counts.sort().values.tolist()), (size, width))
 
     @cached_property
     def groups(self) -> list[tuple[int, int]]:
@@ -130,6 +134,11 @@ def switch_to(model: PreTrainedModel, first_position: int) -> bool:
     if not (agrees := _agrees(model, first_position)):
         model.set_attn_implementation(before)
     return agrees
+
+
+def runs_unpadded(model: Any) -> bool:
+    """Whether it was switched to it."""
+    return getattr(getattr(model, "config", None), "_attn_implementation", None) == NAME
 
 
 def _agrees(model: PreTrainedModel, first_position: int) -> bool:

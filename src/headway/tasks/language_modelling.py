@@ -18,6 +18,8 @@ from headway.data.examples import TEXTS
 from headway.errors import DataError, ModelError
 from headway.metrics.language import perplexity
 from headway.models.base import ModelSource, network
+from headway.models.build import reserved_positions
+from headway.models.unpadded import Layout, run, runs_unpadded
 from headway.tasks.base import Batch, Columns, Moment, Output, Split
 from headway.tasks.decoding import Decoding, stream
 
@@ -29,7 +31,9 @@ class LanguageModelling:
 
     max_length: tokens of a block. pack: documents of the training split stand one behind the other, each begun by the
     start token, and are cut into blocks that overlap by one token, so that every token is predicted once (Radford et
-    al. 2018, section 4.1); otherwise a block holds one document or a part of it.
+    al. 2018, section 4.1); otherwise a block holds one document or a part of it. across: a token of a block also sees
+    the documents before its own; without, attention and positions begin anew with each document (Zhao et al. 2024,
+    section 3), and no document's first token is predicted from the one before.
     stride: tokens that a validation window moves on; each window scores the tokens that the ones before it did not
     reach, so that every token of the text is scored exactly once, with max_length - stride tokens of context or more.
     null: half of max_length. The rest: how `headway predict` generates, see `decoding.Decoding`.
@@ -47,6 +51,7 @@ class LanguageModelling:
         max_length: int = 256,
         stride: int | None = None,
         pack: bool = True,
+        across: bool = True,
         max_new_tokens: int = 100,
         temperature: float | None = 0.8,
         top_k: int | None = None,
@@ -57,12 +62,18 @@ class LanguageModelling:
     ) -> None:
         if max_length < 2 or not 1 <= (stride or 1) < max_length:
             raise ValueError("max_length must be 2 or more, and stride from 1 to max_length - 1")
-        self.max_length, self.pack = max_length, pack
+        self.max_length, self.pack, self.across = max_length, pack, across
         self.stride = stride or max(1, max_length // 2)
         self.decoding = Decoding(max_new_tokens, temperature, top_k, top_p, beams, length_penalty, repetition_penalty)
 
     def settings(self) -> Mapping[str, Any]:
-        return {"task": "lm", "max_length": self.max_length, "stride": self.stride, "pack": self.pack}
+        return {
+            "task": "lm",
+            "max_length": self.max_length,
+            "stride": self.stride,
+            "pack": self.pack,
+            "across": self.across,
+        }
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, table: pa.Table, split: str) -> Iterator[Chunk]:
         documents = _documents(tokenizer, table)
@@ -74,17 +85,28 @@ class LanguageModelling:
     def _packed(self, documents: Iterator[tuple[int, Array, Array]], tokenizer: Any) -> Iterator[Chunk]:
         """Blocks of max_length tokens of the stream of all documents; the last one may be shorter."""
         ends = tokenizer.eos_token_id if tokenizer.bos_token_id not in (None, tokenizer.eos_token_id) else None
-        rest = np.zeros(0, np.int64)
+        rest = np.zeros((2, 0), np.int64)  # tokens, and which document each is of
         step = self.max_length - 1
-        for _, ids, _ in documents:
-            rest = np.concatenate([rest, ids] if ends is None else [rest, ids, [ends]])
-            whole = (len(rest) - 1) // step
+        for row, ids, _ in documents:
+            text = ids if ends is None else np.append(ids, ends)
+            rest = np.concatenate([rest, [text, np.full(len(text), row)]], 1)
+            whole = (rest.shape[1] - 1) // step
             if whole >= CHUNK:
-                yield _blocks([rest[at : at + self.max_length] for at in range(0, whole * step, step)])
-                rest = rest[whole * step :]
-        blocks = [rest[at : at + self.max_length] for at in range(0, max(len(rest) - 1, 0), step)]
-        if blocks:
-            yield _blocks(blocks)
+                yield self._cut(rest, range(0, whole * step, step))
+                rest = rest[:, whole * step :]
+        if rest.shape[1] > 1:
+            yield self._cut(rest, range(0, rest.shape[1] - 1, step))
+
+    def _cut(self, stream: Array, starts: range) -> Chunk:
+        """Blocks of [2, tokens]; where documents are kept apart, with their numbers in each block, from 0."""
+        pieces = [stream[:, at : at + self.max_length] for at in starts]
+        chunk = _blocks([ids for ids, _ in pieces])
+        if self.across:
+            return chunk
+        numbers = [(owners - owners[0]) for _, owners in pieces]
+        begun = np.asarray([len(np.unique(one)) - 1 for one in numbers], np.int64)
+        documents = {"document": [one.tolist() for one in numbers]}
+        return Chunk({**chunk.sequences, **documents}, {**chunk.columns, "begun": begun})
 
     def _windows(self, documents: Iterator[tuple[int, Array, Array]]) -> Iterator[Chunk]:
         """Windows of one document each, which say from where on they are scored."""
@@ -107,21 +129,28 @@ class LanguageModelling:
             yield _blocks(blocks, places, firsts, sizes)
 
     def terms(self, encoded: Encoded, items: Array, moment: Moment) -> Array:
-        return encoded.sizes("input_ids", items) - encoded.columns["first"][items]
+        terms: Array = encoded.sizes("input_ids", items) - encoded.columns["first"][items]
+        return terms - encoded.columns["begun"][items] if "begun" in encoded.columns else terms
 
     def collate(self, encoded: Encoded, items: Array, pad: int, moment: Moment) -> Batch:
         ids, mask = encoded.padded("input_ids", items, pad)
         scored = mask * (np.arange(ids.shape[1]) >= encoded.columns["first"][items][:, None])
         arrays = {"input_ids": ids, "attention_mask": mask, "scored": scored}
+        if "document" in encoded.sequences:
+            arrays["documents"], _ = encoded.padded("document", items, 0)
+            scored[:, 1:] *= arrays["documents"][:, 1:] == arrays["documents"][:, :-1]
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def model(
         self, source: ModelSource, tokenizer: PreTrainedTokenizerBase, labels: list[str], *, weights: bool
     ) -> nn.Module:
-        return network(source, self.needs, tokenizer, weights=weights)
+        model = network(source, self.needs, tokenizer, weights=weights)
+        if self.pack and not self.across and not runs_unpadded(model):
+            raise ModelError("task.across=false: this model cannot keep documents apart; use task.pack=false or true")
+        return model
 
     def loss(self, model: nn.Module, batch: Batch) -> Output:
-        losses = token_losses(model, batch["input_ids"], batch["attention_mask"])
+        losses = token_losses(model, batch["input_ids"], batch["attention_mask"], batch.get("documents"))
         return Output((losses * batch["scored"][:, 1:]).sum(1))
 
     def rows(self, model: nn.Module, output: Output, batch: Batch) -> Columns:
@@ -162,13 +191,22 @@ class LanguageModelling:
         yield from stream(model, tokenizer, {"input_ids": prompt, "attention_mask": torch.ones_like(prompt)}, how)
 
 
-def token_losses(model: Any, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-    """[B,T] -> nats of each token but the first given those before it, [B,T-1]; padding included."""
+def token_losses(model: Any, input_ids: Tensor, attention_mask: Tensor, documents: Tensor | None = None) -> Tensor:
+    """[B,T] -> nats of each token but the first given those before it, [B,T-1]; what is said of padding means nothing.
+
+    documents [B,T]: numbers of the texts that a block is packed of, if they are to be kept apart.
+    """
     if hasattr(model, "token_losses"):
         counted: Tensor = model.token_losses(input_ids, attention_mask)
         return counted
-    logits = model(input_ids=input_ids, attention_mask=attention_mask).logits[:, :-1].float()
-    return F.cross_entropy(logits.flatten(0, 1), input_ids[:, 1:].flatten(), reduction="none").view(len(input_ids), -1)
+    if not runs_unpadded(model):
+        logits = model(input_ids=input_ids, attention_mask=attention_mask).logits[:, :-1].float()
+        losses = F.cross_entropy(logits.flatten(0, 1), input_ids[:, 1:].flatten(), reduction="none")
+        return losses.view(len(input_ids), -1)
+    layout = Layout.of(attention_mask, documents)
+    logits = run(model, reserved_positions(model.config), layout, input_ids).logits[0].float()
+    losses = F.cross_entropy(logits, layout.row(input_ids.roll(-1, 1))[0], reduction="none")
+    return layout.padded(losses[None, :, None])[:, :-1, 0]
 
 
 def start_of(tokenizer: PreTrainedTokenizerBase) -> int:
