@@ -223,6 +223,14 @@ def test_missing_unfinished_and_repeated_runs_are_told(make: MakeRun, ask: Ask) 
     assert [len(group.ids) for group in found.groups] == [3, 4]
 
 
+def test_what_checks_found_in_the_test_set_is_said_beside_the_result(make: MakeRun, ask: Ask) -> None:
+    told = ["5 texts of test are nearly the same as one of train", "81.0% of the labels of val are pos"]
+    for lr in (0.1, 0.01):
+        for seed in (0, 1):
+            RunRecord(make(lr, seed, 0.9)).update(data={"checks": {"warnings": told}})
+    assert ask(filter="project = p").notes == [f"data: {told[0]}"]
+
+
 def test_a_reproduction_is_no_seed_of_its_own(make: MakeRun, ask: Ask) -> None:
     first, second = make(0.1, 0, 0.9), make(0.01, 0, 0.8)
     again = make(0.1, 0, 0.5)

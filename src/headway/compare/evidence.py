@@ -3,6 +3,7 @@ from again.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,7 +45,8 @@ class Measured:
 class Evidence:
     """groups: in the order in which their runs were named. By run: measured, of all of them; of those whose predictions
     can be paired, measures (rows in the order of the examples' ids, the same examples where digests are equal), digests
-    (of ids and gold answers) and steps (at which they were made). notes: why predictions are not used.
+    (of ids and gold answers) and steps (at which they were made). notes: why predictions are not used, and what checks
+    of the data found in the split.
     """
 
     metric: str
@@ -93,12 +95,24 @@ def gather(
         paired.notes.extend([many] if split else [])
     elif split:
         paired = _paired(store, split, name, ids, measured)
+    paired.notes.extend(_checked(store, split, groups))
     if len(modes) > 1:
         paired.notes.append("runs disagree on whether the metric is better high or low; most of them decide")
     return Evidence(
         *(metric, split, modes.most_common(1)[0][0] == "max", groups, measured),
         *(paired.measures, paired.digests, paired.steps, statuses, paired.notes),
     )
+
+
+def _checked(store: Store, split: str, groups: Sequence[Group]) -> list[str]:
+    """What the checks before training found in the split that is compared on; each data set is asked once."""
+    by_data = {data: run for group in groups for run, data in zip(group.ids, group.data, strict=True)}
+    found: dict[str, None] = {}
+    for run in by_data.values():
+        checks = (store.run(run).meta.get("data") or {}).get("checks") or {}
+        of_split = re.compile(rf"\b(of|and|in) {re.escape(split)}\b")
+        found |= dict.fromkeys(f"data: {one}" for one in checks.get("warnings") or [] if split and of_split.search(one))
+    return list(found)
 
 
 def asked_of(store: Store, runs: Sequence[str]) -> tuple[str, bool, dict[str, int]]:
