@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headway.store.index.store import Store
     from headway.store.run import Run
 
 RUN_HELP = "a run's id, a unique beginning of it, its name, a path, `last`, or `best:METRIC` (best:val/accuracy)"
+FIGURES = (".svg", ".pdf", ".png")  # endings of files that can be drawn
 TRUST_HELP = "run the Python code that came with a model"
 EXAMPLES = """\
 examples:
@@ -89,6 +91,21 @@ def named_runs(options: argparse.Namespace) -> "list[Run]":
         same = [run for run in listed if run.name == reference and not run.archived]
         found |= {run.id: run for run in (same if len(same) > 1 else [find_run(reference, root)])}
     return list(found.values())
+
+
+def open_store(options: argparse.Namespace) -> "Store":
+    """All runs, as they stand now."""
+    from headway import Store
+    from headway.store.find import runs_root
+
+    store = Store(runs_root(options.runs_dir))
+    store.refresh()
+    return store
+
+
+def listed(text: str | None) -> list[str]:
+    """What stands between commas: --by optimizer.lr,model."""
+    return [one for one in (text or "").split(",") if one]
 
 
 def make_display(as_json: bool) -> Any:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from headway.commands.base import RUN_HELP, Command, finite, print_json, print_rich
+from headway.commands.base import RUN_HELP, Command, finite, listed, open_store, print_json, print_rich
 
 
 def add(command: Command) -> None:
@@ -19,17 +19,13 @@ def add(command: Command) -> None:
 
 
 def compare(options: argparse.Namespace) -> int:
-    from headway import Store
     from headway.compare.study import study
     from headway.errors import RunError
-    from headway.store.find import runs_root
     from headway.views.comparison import study_json, study_view
 
     if bool(options.runs) == (options.filter is not None):
         raise RunError("compare takes runs, or --filter, and not both")
-    store = Store(runs_root(options.runs_dir))
-    store.refresh()
-    by, over = ([key for key in (keys or "").split(",") if key] for keys in (options.by, options.over))
+    store, by, over = open_store(options), listed(options.by), listed(options.over)
     try:
         found = study(
             *(store, options.metric, options.runs, options.filter or ""),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headway.commands.base import RUN_HELP, Command, named_runs, print_csv, print_json, print_rich
+from headway.commands.base import FIGURES, RUN_HELP, Command, named_runs, print_csv, print_json, print_rich
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,7 +24,6 @@ The most variable third of the examples is ambiguous, the less confident half of
 several runs (seeds) each value is the mean. Record predictions on the training split with:
   headway train ... trainer.train_predictions=true
 """
-FIGURES = (".svg", ".pdf", ".png")
 
 
 def add(command: Command) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from headway.commands.base import RUN_HELP, Command, finite, print_json, print_rich
+from headway.commands.base import RUN_HELP, Command, finite, listed, open_store, print_json, print_rich
 
 ONLY = ("all", "fixed", "broken", "both_wrong", "both_right", "split", "improved", "worsened", "same", "differ")
 SLICES = """\
@@ -39,18 +39,14 @@ def add(command: Command) -> None:
 
 
 def examples(options: argparse.Namespace) -> int:
-    from headway import Store
     from headway.compare.contrast import examples_study
     from headway.errors import RunError
-    from headway.store.find import runs_root
     from headway.views.examples import examples_csv, examples_json, examples_view
 
     if len(options.runs) not in (0, 2) or not (options.runs or options.filter is not None):
         raise RunError("examples takes two groups of runs, A and B, or --filter and --by that make two")
-    store = Store(runs_root(options.runs_dir))
-    store.refresh()
-    by, over = ([key for key in (keys or "").split(",") if key] for keys in (options.by, options.over))
-    a, b = ([part for part in group.split(",") if part] for group in options.runs or ("", ""))
+    store, by, over = open_store(options), listed(options.by), listed(options.over)
+    a, b = map(listed, options.runs or ("", ""))
     try:
         found = examples_study(
             *(store, a, b, options.metric, options.filter or ""),

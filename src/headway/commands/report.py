@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headway.commands.base import RUN_HELP, Command, finite, print_json
+from headway.commands.base import FIGURES, RUN_HELP, Command, finite, listed, open_store, print_json
 from headway.errors import RunError
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from headway.views.report.sheet import Look
 
 FORMATS = {".md": "md", ".tex": "latex", ".csv": "csv", ".html": "html", ".htm": "html"}
-FIGURES = (".svg", ".pdf", ".png")
 LEVEL, CORRECTION = 0.05, "holm"
 
 
@@ -43,9 +42,7 @@ def add(command: Command) -> None:
 
 
 def report(options: argparse.Namespace) -> int:
-    from headway import Store
     from headway.compare.report import report as compose
-    from headway.store.find import runs_root
     from headway.views.figure import draw
     from headway.views.report.sheet import Look
 
@@ -54,9 +51,7 @@ def report(options: argparse.Namespace) -> int:
     write = _writer(options)
     if options.figure and options.figure.suffix not in FIGURES:
         raise RunError(f"--figure {options.figure}: it can end in {', '.join(FIGURES)}")
-    store = Store(runs_root(options.runs_dir))
-    store.refresh()
-    by, over = ([key for key in (keys or "").split(",") if key] for keys in (options.by, options.over))
+    store, by, over = open_store(options), listed(options.by), listed(options.over)
     try:
         found = compose(
             *(store, options.metric, options.runs, options.filter or ""),

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from headway.commands.base import RUN_HELP, Command, find, print_json, print_rich
+from headway.commands.base import RUN_HELP, Command, find, open_store, print_json, print_rich
 
 SQL_HELP = """\
 tables:
@@ -48,10 +48,7 @@ def runs(options: argparse.Namespace) -> int:
         shown = [run for run in listed if options.archived or not run.archived]
         total, shown = len(shown), shown[: options.limit or None]
     else:
-        from headway import Store
-
-        store = Store(root)
-        store.refresh()
+        store = open_store(options)
         table = store.table(options.filter or "", options.sort or "-created", limit=None, archived=options.archived)
         found = [row.id for row in table.rows if options.project in (None, row.project)]
         total, shown = len(found), [store.run(id) for id in found[: options.limit or None]]
@@ -70,13 +67,9 @@ def runs(options: argparse.Namespace) -> int:
 
 
 def sql(options: argparse.Namespace) -> int:
-    from headway import Store
-    from headway.store.find import runs_root
     from headway.views.runs import sql_table
 
-    store = Store(runs_root(options.runs_dir))
-    store.refresh()
-    found = store.sql(options.query, limit=options.limit)
+    found = open_store(options).sql(options.query, limit=options.limit)
     if options.json:
         print_json([dict(zip(found.columns, row, strict=True)) for row in found.rows])
     elif options.csv:

@@ -9,7 +9,7 @@ from headway.compare.evidence import Evidence
 from headway.compare.groups import confounds, several
 from headway.compare.leaderboard import MOST_PAIRED, Comparison, Place, compare
 from headway.compare.resampling import Interval
-from headway.compare.study import side
+from headway.compare.study import optimism, side
 from headway.compare.verdict import Question, Verdict
 
 Mark = Literal["", "best", "tied", "untested"]
@@ -77,8 +77,7 @@ def column(
     present = [by_name[name] for name in cells]
     notes = [*evidence.notes, *(confounds(present, by) if by else several(present))]
     notes += [note for one in sides for note in one.notes]
-    if evidence.split == "val":
-        notes.append("the validation split chose checkpoints, perhaps settings too: its values are optimistic")
+    notes += optimism(evidence)
     notes += [f"every seed of {name} gave the same value, so that it has no interval" for name in _even(cells)]
     if len(cells) > MOST_PAIRED:
         pairs = comb(len(cells), 2)

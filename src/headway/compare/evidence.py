@@ -107,10 +107,10 @@ def gather(
 def _checked(store: Store, split: str, groups: Sequence[Group]) -> list[str]:
     """What the checks before training found in the split that is compared on; each data set is asked once."""
     by_data = {data: run for group in groups for run, data in zip(group.ids, group.data, strict=True)}
+    of_split = re.compile(rf"\b(of|and|in) {re.escape(split)}\b")
     found: dict[str, None] = {}
     for run in by_data.values():
         checks = (store.run(run).meta.get("data") or {}).get("checks") or {}
-        of_split = re.compile(rf"\b(of|and|in) {re.escape(split)}\b")
         found |= dict.fromkeys(f"data: {one}" for one in checks.get("warnings") or [] if split and of_split.search(one))
     return list(found)
 

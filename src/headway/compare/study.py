@@ -56,13 +56,17 @@ def study(
         replace(one, notes=[*_between([by_name[one.first], by_name[one.second]], by), *one.notes])
         for one in comparison.verdicts
     ]
-    notes = list(evidence.notes)
-    if evidence.split == "val":
-        notes.append("the validation split chose checkpoints, perhaps settings too: its values are optimistic")
+    notes = [*evidence.notes, *optimism(evidence)]
     if len(groups) > MOST_PAIRED:
         pairs = len(groups) * (len(groups) - 1) // 2
         notes.append(f"{pairs:,} pairs share the level {level:g}: more seeds, or fewer groups chosen before, show more")
     return Study(groups, replace(comparison, verdicts=told), notes)
+
+
+def optimism(evidence: Evidence) -> list[str]:
+    """In words, of a split that others have chosen by."""
+    chose = "the validation split chose checkpoints, perhaps settings too: its values are optimistic"
+    return [chose] if evidence.split == "val" else []
 
 
 def side(group: Group, evidence: Evidence) -> Side:

@@ -134,10 +134,8 @@ def recorded_facts(run: Run) -> Facts:
 
 def present_facts(run: Run, config: DictConfig, source: Code, data: str) -> Facts:
     """Of a replay of `run` that would start now."""
-    written, trainer = (
-        dict(flatten(run.config)),
-        cast(dict[str, Any], OmegaConf.to_container(config.trainer, resolve=True)),
-    )
+    written = dict(flatten(run.config))
+    trainer = cast(dict[str, Any], OmegaConf.to_container(config.trainer, resolve=True))
     git, patch = provenance.git_state(source.folder or Path.cwd())
     return Facts(
         packages=provenance.packages(provenance.environment()),

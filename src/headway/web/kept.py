@@ -28,6 +28,9 @@ class Kept(Generic[T]):
             while len(self._items) > self.most:
                 self._items.popitem(last=False)
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def clear(self) -> None:
         with self._lock:
             self._items.clear()

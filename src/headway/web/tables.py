@@ -4,7 +4,6 @@ What rows are chosen by (right or wrong, labels, loss, confidence) is kept for t
 when a page or a search needs them, a block at a time, and never kept. N rows, K labels.
 """
 
-import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from headway.errors import RunError
 from headway.metrics.squad import normalise_answer
+from headway.web.kept import Kept
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,8 +94,7 @@ class Predictions:
         ]
 
 
-_kept: OrderedDict[tuple[Path, int], Predictions] = OrderedDict()
-_lock = threading.Lock()
+_kept: Kept[Predictions] = Kept(KEPT)
 
 
 def open_predictions(path: Path, labels: Sequence[str] = ()) -> Predictions:
@@ -107,17 +106,12 @@ def open_predictions(path: Path, labels: Sequence[str] = ()) -> Predictions:
 
     try:
         key = (path, path.stat().st_mtime_ns)
-        with _lock:
-            if key in _kept:
-                _kept.move_to_end(key)
-                return _kept[key]
+        if (known := _kept.get(key)) is not None:
+            return known
         opened = _open(path, labels)
     except (OSError, pa.ArrowInvalid) as error:
         raise RunError(f"{path}: cannot be read as Parquet: {error}") from error
-    with _lock:
-        _kept[key] = opened
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
+    _kept.put(key, opened)
     return opened
 
 

@@ -145,7 +145,7 @@ def answer(store: "Store", asked: Asked, state: State) -> bytes:
     from headway.views.comparison import study_json
 
     condition = asked.chosen.condition
-    # by their names they take a look into every run's folder, but only so does a reproduction count
+    # one filter holds more ids than references can be looked up in a moment, but only as one does a reproduction count
     named = bool(asked.chosen.ids and store.ids(f"{condition} and tag = {layout.REPRODUCTION}", limit=1))
     try:
         found = study(
