@@ -3,7 +3,7 @@
 import itertools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ import pyarrow as pa
 import pytest
 import torch
 
+from headway.data import portions
 from headway.data.encode import Encoded, cached
 from headway.data.typed import read_examples
 from headway.errors import DataError, ModelError
 from headway.models.pretrained import Pretrained
 from headway.models.recurrent import Recurrent
 from headway.store.run import Run
+from headway.tasks import language_modelling
 from headway.tasks.base import EVALUATION, Split
 from headway.tasks.language_modelling import LanguageModelling
 from headway.training.evaluate import evaluate, open_trained, pass_over, respond
@@ -225,3 +227,54 @@ def test_from_training_to_generated_text(training_run: TrainingRun, tmp_path: Pa
     if model is SCRATCH:
         with pytest.raises(DataError, match=r"has 9 tokens and 60 more are asked for, but the model has 64 positions"):
             [list(pieces) for _, pieces in respond(trained, asked, {"max_new_tokens": 60})]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize("across", [True, False])
+def test_a_long_text_read_in_pieces_has_the_same_items(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str, across: bool
+) -> None:
+    texts = [" ".join(TEXTS * 30), "ok", "a naïve\nfilm. " * 80, ""]
+    task = LanguageModelling(max_length=16, stride=5, across=across)
+    whole = encoded(tmp_path / "whole", task, tiny_bert, texts, split)
+    for name, size in {"PORTION": 300, "PIECE": 100, "NEAR": 60}.items():
+        monkeypatch.setattr(portions, name, size)
+    taken: list[int] = []
+    known = language_modelling.pieces
+
+    def counted(*given: Any) -> Iterator[Any]:
+        for some in known(*given):
+            taken.append(len(some.texts))
+            yield some
+
+    monkeypatch.setattr(language_modelling, "pieces", counted)
+    again = encoded(tmp_path / "pieces", task, tiny_bert, texts, split)
+    assert sum(taken) > 30
+    assert max(taken) <= 4
+    for kind in ("sequences", "offsets", "columns"):
+        one, two = (getattr(rows, kind) for rows in (whole, again))
+        assert {name: array.tolist() for name, array in one.items()} == {name: a.tolist() for name, a in two.items()}
+
+
+def test_texts_are_read_as_their_items_are_written(tiny_gpt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded because little of a table is under way at once, however large it is."""
+    taken = 0
+    known = language_modelling.pieces
+
+    def counted(*given: Any) -> Iterator[Any]:
+        nonlocal taken
+        for some in known(*given):
+            taken += 1
+            yield some
+
+    monkeypatch.setattr(language_modelling, "pieces", counted)
+    monkeypatch.setattr(portions, "PORTION", 2000)
+    monkeypatch.setattr(language_modelling, "CHUNK", 100)
+    tokenizer = Pretrained(str(tiny_gpt)).tokenizer()
+    for split in ("train", "val"):
+        taken = 0
+        chunks = LanguageModelling(max_length=8).encode(tokenizer, table(TEXTS * 2000), split)
+        next(chunks)
+        assert taken <= 6
+        assert list(chunks)
+        assert taken > 80

@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import BertForMaskedLM, BertForPreTraining
 
+from headway.data import portions
 from headway.data.encode import Encoded, cached
 from headway.data.typed import read_examples
 from headway.errors import DataError, ModelError
@@ -182,6 +183,35 @@ def test_the_order_of_segments_can_be_learnt(tmp_path: Path) -> None:
         optimizer.step()
         right.append((output.logits[2].argmax(-1) == batch["apart"]).double().mean().item())
     assert 0.8 < np.mean(right[-80:]) < 0.93
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_a_long_text_read_in_pieces_has_the_same_items(
+    tiny_bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pairs: bool
+) -> None:
+    texts = [". ".join(TEXTS * 40), "one. two.", "the film! " * 90, "", "a\n\nb. " * 50]
+    task = MaskedLanguageModelling(max_length=24, next_sentence=pairs)
+    whole = encoded(tmp_path / "whole", task, tiny_bert, texts)
+    for name, size in {"PORTION": 300, "PIECE": 100, "NEAR": 90, "TRIES": 90}.items():
+        monkeypatch.setattr(portions, name, size)
+    again = encoded(tmp_path / "pieces", task, tiny_bert, texts)
+    for kind in ("sequences", "offsets", "columns"):
+        one, two = (getattr(rows, kind) for rows in (whole, again))
+        assert {name: array.tolist() for name, array in one.items()} == {name: a.tolist() for name, a in two.items()}
+
+
+def test_a_batch_may_be_cut_and_asked_for_again(tiny_bert: Path, tmp_path: Path) -> None:
+    task = MaskedLanguageModelling(max_length=24, next_sentence=True)
+    rows = encoded(tmp_path, task, tiny_bert)
+    items = np.arange(len(rows))
+    whole = task.collate(rows, items, 0, (1, 2))
+    part = task.collate(rows, items[1:2], 0, (1, 2))
+    longest = part["input_ids"].shape[1]
+    assert part["input_ids"].tolist() == whole["input_ids"][1:2, :longest].tolist()
+    other = task.collate(rows, items, 0, (1, 3))
+    again = task.collate(rows, items, 0, (1, 2))
+    assert other["input_ids"].tolist() != whole["input_ids"].tolist()
+    assert all(again[name].tolist() == values.tolist() for name, values in whole.items())
 
 
 def test_a_text_of_one_sentence_has_no_next(tiny_bert: Path, tmp_path: Path) -> None:

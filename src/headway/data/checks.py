@@ -18,6 +18,7 @@ from headway.data.cache import made_once
 from headway.data.encode import cache_key
 from headway.data.examples import Examples
 from headway.data.names import shown
+from headway.data.portions import taken
 from headway.data.texts import LONGEST, Array, evenly, lengths, plain
 
 FORMAT = 1  # bump when a check finds other things: what older ones found is then made anew
@@ -115,9 +116,7 @@ def _shortcuts(
         gold = shortcuts.gold_matrix(splits[split][examples.gold].take(pa.array(chosen)), labels)
         known = gold.any(axis=1) if examples.classes == "one" else np.ones(len(gold), np.bool_)
         rows[split] = chosen[known]
-        parts[split] = shortcuts.Part(
-            {name: column.take(pa.array(rows[split])) for name, column in own.items()}, gold[known]
-        )
+        parts[split] = shortcuts.Part({name: taken(column, rows[split]) for name, column in own.items()}, gold[known])
     train = parts.pop("train")
     judged = shortcuts.shortcuts(train, parts, exclusive=examples.classes == "one")
     return [

@@ -7,7 +7,8 @@ column `example` says which row of the prepared split an item comes from, where 
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,13 +24,21 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
+class Ragged:
+    """A sequence of each of n items, one behind the other: values [S], sizes [n]."""
+
+    values: Array
+    sizes: Array
+
+
+@dataclass(frozen=True)
 class Chunk:
-    """Some items, encoded: `sequences[name]` holds one list of integers per item, `columns[name]` is [n].
+    """Some items, encoded: `sequences[name]` holds integers of each item, as lists or flat; `columns[name]` is [n].
 
     facts: numbers that hold for the whole split, such as the mask token's id; the same in every chunk.
     """
 
-    sequences: Mapping[str, list[list[int]]]
+    sequences: Mapping[str, list[list[int]] | Ragged]
     columns: Mapping[str, Array]
     facts: Mapping[str, int] = field(default_factory=dict)
 
@@ -73,10 +82,10 @@ class Encoded:
     def padded(self, name: str, items: Array, fill: int) -> tuple[Array, Array]:
         """These items as one [B, max T] int64 array filled with `fill` on the right, and its 0/1 mask."""
         starts, lengths = self.offsets[name][items], self.sizes(name, items)
-        mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+        places = np.arange(lengths.max(initial=0))
+        mask = places < lengths[:, None]
         out = np.full(mask.shape, fill, dtype=np.int64)
-        flat = self.sequences[name]
-        out[mask] = np.concatenate([flat[s : s + n] for s, n in zip(starts.tolist(), lengths.tolist(), strict=True)])
+        out[mask] = self.sequences[name][(starts[:, None] + places)[mask]]  # one gather: no copy of each item
         return out, mask.astype(np.int64)
 
 
@@ -105,11 +114,9 @@ def _write(folder: Path, chunks: Iterator[Chunk], dtype: np.dtype[Any]) -> None:
             for name, rows in chunk.sequences.items():
                 if name not in files:
                     files[name] = stack.enter_context((folder / f"{name}.bin").open("wb"))
-                sizes = np.fromiter(map(len, rows), np.int64, len(rows))
-                kind = _type_of(name, dtype)
-                flat = np.fromiter((value for row in rows for value in row), kind, int(sizes.sum()))
-                flat.tofile(files[name])
-                lengths.setdefault(name, []).append(sizes)
+                one = rows if isinstance(rows, Ragged) else ragged(rows)
+                _fitting(one.values, _type_of(name, dtype)).tofile(files[name])
+                lengths.setdefault(name, []).append(one.sizes)
             facts.update(chunk.facts)
             for name, column in chunk.columns.items():
                 columns.setdefault(name, []).append(column)
@@ -140,9 +147,25 @@ def _open(folder: Path) -> Encoded:
     )
 
 
+def ragged(rows: Sequence[list[int]]) -> Ragged:
+    """Lists of integers as one array, by way of `array`, three times as fast as numpy here."""
+    values = array("q")
+    for row in rows:
+        values.fromlist(row)
+    return Ragged(np.frombuffer(values, np.int64), np.fromiter(map(len, rows), np.int64, len(rows)))
+
+
+def _fitting(values: Array, kind: np.dtype[Any]) -> Array:
+    """As integers of this kind. Raises: OverflowError."""
+    if len(values) and not (np.iinfo(kind).min <= values.min() and values.max() <= np.iinfo(kind).max):
+        raise OverflowError(f"a number is out of bounds for {kind}")
+    return values.astype(kind, copy=False)
+
+
 def _type_of(name: str, tokens: np.dtype[Any]) -> np.dtype[Any]:
     return tokens if name.endswith("_ids") else np.dtype(np.int32)
 
 
 def _mapped(path: Path, dtype: np.dtype[Any]) -> Array:
-    return np.memmap(path, dtype, mode="r") if path.stat().st_size else np.zeros(0, dtype)  # nothing cannot be mapped
+    """A plain view of the mapped file, as slicing a memmap makes another each time; nothing cannot be mapped."""
+    return np.asarray(np.memmap(path, dtype, mode="r")) if path.stat().st_size else np.zeros(0, dtype)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from headway.data import columns
 from headway.data.columns import Reader
 from headway.data.names import shown
+from headway.data.portions import filtered
 from headway.data.records import ORIGIN
 from headway.errors import DataError
 
@@ -83,7 +84,7 @@ class Examples:
                 f"{origins[0].as_py()}: empty {what}, one of {len(origins):,} rows; mend it, or set data.empty to "
                 "drop or keep"
             )
-        return table.filter(pc.invert(empty)), origins.to_pylist()
+        return filtered(table, ~empty.to_numpy()), origins.to_pylist()
 
 
 def _aligned(table: pa.Table) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from headway.data.names import listed, split_of, suggest, unsharded
+from headway.data.portions import spilled
 from headway.data.streams import Caps, Source, guarded, sources_in
 from headway.errors import DataError
 
@@ -44,14 +45,17 @@ def read_all(
     *,
     kinds: Sequence[str],
     takes: Callable[[Source], bool] | None = None,
+    mapped: bool = False,
 ) -> dict[str, pa.Table]:
     """One table a split: what `read` makes of each file, under each other. See `locate`; by default the files of a
-    folder that end in one of `kinds` are data. Raises: DataError, also for what is broken or cannot be opened.
+    folder that end in one of `kinds` are data. mapped: `read` keeps texts out of memory itself.
+    Raises: DataError, also for what is broken or cannot be opened.
     """
     ends = takes or (lambda source: source.inner.suffix.lower() in kinds)
     with guarded("data.path" if isinstance(path, Mapping) else path):
         found = locate(path, caps, kinds=kinds, takes=ends)
-        return {split: pa.concat_tables([t for file in files for t in read(file)]) for split, files in found.items()}
+        tables = {split: (table for file in files for table in read(file)) for split, files in found.items()}
+        return {split: pa.concat_tables(own if mapped else spilled(own)) for split, own in tables.items()}
 
 
 def expand(text: str, caps: Caps) -> list[Source]:

@@ -17,8 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from headway.data.portions import taken
 from headway.data.texts import (
+    LONGEST,
     ROWS,
     VALUE_BITS,
     Array,
@@ -44,7 +47,7 @@ MOST_TEXTS, MOST_CHARACTERS = 200_000, 35_000_000  # of the training split: at m
 MOST_EVALUATED, MOST_EVALUATED_CHARACTERS = 20_000, 20_000_000  # of each other split
 MOST_CANDIDATES = 10
 IN_BAND = 8  # training texts of one bucket that are candidates
-SLICE = 2_000_000  # characters in memory at once
+SLICE = 500_000  # characters in memory at once
 _BLOCK = 1 << 16  # hashes that fit a processor's cache
 _TABLE_BITS = 24
 _SEED = 20_240  # of the hash functions: fixed, so that a check says the same each time
@@ -98,27 +101,34 @@ def near_duplicates(
             kept[name].append(part.take(_inside(part, table)))
     found = {}
     for name, rows in asked.items():
-        near = _joined(kept[name], len(train))
+        near = _joined(kept.pop(name), len(train))
         found[name] = _matched(near, rows.take(_inside(rows, _table(near))), (len(chosen), checked[name]))
     return found
 
 
 def _grain(column: pa.ChunkedArray) -> bool:
     """Whether 5-grams of this column are of tokens."""
-    some = column.take(pa.array(evenly(lengths([column]), 1000, SLICE)))
-    tokens = np.diff(folded(some.to_pylist()).tokens[2])
+    some = _beginnings(column, evenly(lengths([column]), 1000, SLICE))
+    tokens = np.diff(folded(some).tokens[2])
     return bool(len(tokens) and np.median(tokens) >= LONG)
 
 
 def _read(columns: Sequence[pa.ChunkedArray], grain: Sequence[bool], rows: Array) -> Iterator[_Rows]:
     """The sets of these rows, in slices that bound the memory."""
     for block in _blocks(lengths(columns)[rows], SLICE):
-        part = pa.array(rows[block])
         made = [
-            _sets(column.take(part).to_pylist(), tokens, salt)
+            _sets(_beginnings(column, rows[block]), tokens, salt)
             for salt, (column, tokens) in enumerate(zip(columns, grain, strict=True))
         ]
         yield _Rows(rows[block], made)
+
+
+def _beginnings(column: pa.ChunkedArray, rows: Array) -> list[str | None]:
+    """Of these rows, which ascend, as much as is looked at."""
+    if column.nbytes > LONGEST * len(column):  # long texts, of which even one is not to be copied
+        column = pc.utf8_slice_codeunits(column, 0, LONGEST)
+    found: list[str | None] = pc.utf8_slice_codeunits(taken(column, rows), 0, LONGEST).to_pylist()
+    return found
 
 
 def _sets(texts: Sequence[str | None], tokens: bool, salt: int) -> Sets:

@@ -18,6 +18,7 @@ from headway.data.checks import check, remembered
 from headway.data.columns import along, named, replaced
 from headway.data.examples import LABELLED, ROLES, Examples
 from headway.data.names import METADATA, SPLITS, suggest
+from headway.data.portions import filtered
 from headway.data.records import ORIGIN
 from headway.data.report import content_keys, describe, example_ids, fingerprint, group_keys
 from headway.data.split import Keys, choose, cut, sample
@@ -139,7 +140,8 @@ def prepare_tables(
         most = limit.get(split) if isinstance(limit, Mapping) else limit
         if most is not None and most < len(table):
             rows = sample(folded[split], most, split_seed)
-            parts[split], folded[split] = table.take(pa.array(rows)), folded[split][rows]
+            parts[split] = filtered(table, np.isin(np.arange(len(table)), rows))
+            folded[split] = folded[split][rows]
 
     ordered: dict[str, pa.Table] = {split: parts[split] for split in SPLITS if split in parts}
     ordered = {s: t.drop_columns([GROUP]) if GROUP in t.column_names else t for s, t in ordered.items()}
@@ -194,7 +196,7 @@ def _numbered(
     if examples.classes == "tokens" and (wrong := malformed(set(names))):
         raise DataError(f"{_first_with(out, gold, names.index(wrong[0]))}: {wrong[1]}")
     if examples.classes == "one":
-        out = {split: table.filter(pc.greater_equal(table[gold], 0)) for split, table in out.items()}
+        out = {split: filtered(table, table[gold].to_numpy() >= 0) for split, table in out.items()}
     return names, out, {split: len(parts[split]) - len(out[split]) for split in parts}
 
 
@@ -252,5 +254,5 @@ def _cut(
             f"data.{split}_fraction={fraction}: holds out none of {len(train):,} rows (repeated texts stay together); "
             "raise it, or set it to 0"
         )
-    parts[split], folded[split] = train.filter(pa.array(held)), keys[held]
-    parts["train"], folded["train"] = train.filter(pa.array(~held)), keys[~held]
+    parts[split], folded[split] = filtered(train, held), keys[held]
+    parts["train"], folded["train"] = filtered(train, ~held), keys[~held]

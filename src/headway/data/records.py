@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headway.data.names import shown
+from headway.data.progress import tell
 from headway.data.streams import Caps, Lines, Source, check_encoding, opened
 from headway.errors import DataError
 
@@ -87,7 +88,7 @@ def with_origin(table: pa.Table, origins: list[str]) -> pa.Table:
     """Add the `origin` column; a column of the data that has this name is renamed `origin_`."""
     names = [f"{name}_" if name == ORIGIN else name for name in table.column_names]
     columns = dict(zip(names, table.columns, strict=True))  # may be none: a JSON object can be empty
-    return pa.table({**columns, ORIGIN: pa.array(origins, pa.string())})
+    return pa.table({**columns, ORIGIN: pa.array(origins, pa.large_string())})
 
 
 def chunked(lines: Lines, records: Iterator[Any]) -> Iterator[tuple[list[str], list[Any]]]:
@@ -99,6 +100,7 @@ def chunked(lines: Lines, records: Iterator[Any]) -> Iterator[tuple[list[str], l
         origins.append(f"{lines.name}:{lines.start}")
         rows.append(record)
         if len(rows) == CHUNK_ROWS or lines.offset - mark > CHUNK_BYTES:
+            tell(f"reading {lines.name}", lines.offset, lines.total)
             yield origins, rows
             origins, rows, mark = [], [], lines.offset
     if rows:
@@ -113,7 +115,7 @@ def _text(lines: Lines) -> Iterator[pa.Table]:
             lines.begin()
 
     for origins, rows in chunked(lines, records()):
-        yield with_origin(pa.table({"text": pa.array(rows, pa.string())}), origins)
+        yield with_origin(pa.table({"text": pa.array(rows, pa.large_string())}), origins)
 
 
 def _separated(lines: Lines, kind: str, how: Reading) -> Iterator[pa.Table]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headway.data.columns import as_text
+from headway.data.portions import PORTION, blocks, bytes_of, portions, spilled
 
 EXAMPLES = 5
 Keys = npt.NDArray[np.uint64]
@@ -20,12 +21,40 @@ def content_keys(table: pa.Table, columns: Sequence[str]) -> tuple[Keys, Keys]:
     """Two 64-bit BLAKE2b hashes of these columns, [N] each: exact, and after folding case and white space."""
     exact, folded = bytearray(), bytearray()
     texts = pa.table({name: as_text(table[name]) for name in columns})
-    for batch in texts.to_batches(max_chunksize=4096):
+    for batch in portions(texts, "identifying", 4096):
+        if len(batch) == 1 and batch.nbytes > PORTION:
+            large = [bytes_of(column, 0) for column in batch.columns]
+            exact += _digest_of(large, lambda text: map(str.encode, blocks(text)))
+            folded += _digest_of(large, _folded)
+            continue
         for row in zip(*(batch.column(name).to_pylist() for name in columns), strict=True):
             parts = row if len(row) > 1 else (*row, "")
             exact += _digest("\0".join(parts))
             folded += _digest("\0".join(" ".join(part.casefold().split()) for part in parts))
     return np.frombuffer(exact, ">u8").astype(np.uint64), np.frombuffer(folded, ">u8").astype(np.uint64)
+
+
+def _digest_of(texts: Sequence[pa.Buffer], parts: Callable[[pa.Buffer], Iterable[bytes]]) -> bytes:
+    """The same as of short texts, of which no more than a block is in memory."""
+    digest = hashlib.blake2b(digest_size=8)
+    for number, text in enumerate(texts):
+        digest.update(b"\0" if number else b"")
+        for part in parts(text):
+            digest.update(part)
+    digest.update(b"\0" if len(texts) == 1 else b"")
+    return digest.digest()
+
+
+def _folded(text: pa.Buffer) -> Iterator[bytes]:
+    before = " "  # the last character, or a blank where nothing was before
+    begun = False
+    for block in blocks(text):
+        words = block.casefold().split()
+        if words:
+            apart = begun and (before.isspace() or block[0].isspace())
+            yield f"{' ' * apart}{' '.join(words)}".encode()
+            begun = True
+        before = block[-1]
 
 
 def group_keys(column: pa.ChunkedArray) -> Keys:
@@ -45,10 +74,14 @@ def example_ids(keys: Keys) -> pa.ChunkedArray:
     starts = np.maximum.accumulate(np.where(np.r_[True, ordered[1:] != ordered[:-1]], np.arange(len(keys)), 0))
     repeats = np.empty(len(keys), np.int64)
     repeats[order] = np.arange(len(keys)) - starts
-    chunks = []
-    for start in range(0, len(keys), 65536):
-        pairs = zip(keys[start : start + 65536].tolist(), repeats[start : start + 65536].tolist(), strict=True)
-        chunks.append(pa.array([f"{key:016x}-{k}" if k else f"{key:016x}" for key, k in pairs], pa.large_string()))
+
+    def tables() -> Iterator[pa.Table]:
+        for start in range(0, len(keys), 65536):
+            pairs = zip(keys[start : start + 65536].tolist(), repeats[start : start + 65536].tolist(), strict=True)
+            ids = pa.array([f"{key:016x}-{k}" if k else f"{key:016x}" for key, k in pairs], pa.large_string())
+            yield pa.table({"id": ids})
+
+    chunks = [chunk for table in spilled(tables()) for chunk in table["id"].chunks]
     return pa.chunked_array(chunks, pa.large_string())
 
 

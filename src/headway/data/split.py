@@ -65,11 +65,15 @@ def cut(groups: Keys, classes: npt.NDArray[Any], fraction: float, seed: int, str
     draws = _draws(len(first), seed, stream)
     marked = np.zeros(len(first), dtype=np.bool_)
     left = {i: int(quota) for i, quota in enumerate(quotas)}
-    for group in np.argsort(draws, kind="stable").tolist():
+    wanted = sum(left.values())
+    for group in np.argsort(draws, kind="stable"):
+        if not wanted:
+            break
         stratum, size = int(inverse[first[group]]), int(group_sizes[group])
         if size <= left[stratum]:
             marked[group] = True
             left[stratum] -= size
+            wanted -= size
     return marked[group_of]
 
 

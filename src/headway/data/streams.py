@@ -3,6 +3,7 @@
 A file is read front to back and never whole, so that a text of any size costs no more memory than its largest record.
 """
 
+import codecs
 import gzip
 import io
 import lzma
@@ -14,6 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+import pyarrow as pa
+
+from headway.data.portions import cache_file, mapped
+from headway.data.progress import tell
 from headway.errors import DataError
 
 MAX_BYTES = 4 * 2**30
@@ -22,6 +27,7 @@ MAX_RECORD_BYTES = 10_000_000
 MAX_RATIO = 200
 RATIO_FREE_BYTES = 64 * 2**20  # below this no ratio is a danger
 BUFFER = 2**16  # bytes
+BLOCK = 2**20
 COMPRESSIONS = (".gz", ".xz", ".zip")
 _BOM = b"\xef\xbb\xbf"
 
@@ -124,6 +130,35 @@ def whole(source: Source, caps: Caps, encoding: str) -> str:
     return decoded(raw, encoding, str(source), 1, skipped)
 
 
+def spooled(source: Source, caps: Caps, encoding: str) -> pa.Buffer:
+    """All of a file as UTF-8, as `whole` reads it, in a mapped file of the cache's disk: none of it stays in memory."""
+    name, decoder = str(source), codecs.getincrementaldecoder(encoding)()
+    total = 0 if source.compressed else source.path.stat().st_size
+    with opened(source, caps) as stream, cache_file() as file:
+        raw, offset = unmarked(stream.read(BLOCK), name)
+        line = 1
+        while True:
+            pending = decoder.getstate()[0]
+            if b"\0" in raw:
+                decoded(raw, encoding, name, line, offset)
+            try:
+                file.write(decoder.decode(raw, final=not raw).encode())
+            except UnicodeDecodeError:
+                decoded(pending + raw, encoding, name, line, offset - len(pending))
+                raise
+            offset += len(raw)
+            line += raw.count(b"\n")
+            tell(f"reading {name}", offset, total)
+            if offset > caps.file:
+                raise DataError(
+                    f"{name}: a file of more than {caps.file:,} bytes; raise data.max_bytes if it is meant to"
+                )
+            if not raw:
+                break
+            raw = stream.read(BLOCK)
+        return mapped(file) if file.tell() else pa.py_buffer(b"")
+
+
 class _Capped(io.RawIOBase):
     """A decompressing stream that stops a bomb instead of unpacking it."""
 
@@ -161,6 +196,7 @@ class Lines:
     def __init__(self, stream: BinaryIO, source: Source, caps: Caps, encoding: str) -> None:
         self._stream, self._cap, self._encoding = stream, caps.record, encoding
         self.name = str(source)
+        self.total = 0 if source.compressed else source.path.stat().st_size  # bytes; 0: not known
         self.number = self.start = self.offset = 0
         self._length = self._record = 0
 

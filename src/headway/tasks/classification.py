@@ -46,7 +46,7 @@ class Classification:
         return {"task": "classification", "max_length": self.max_length}
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, table: pa.Table, split: str) -> Iterator[Chunk]:
-        for batch, texts in encode_texts(tokenizer, table, self.max_length):
+        for batch, texts in encode_texts(tokenizer, table, split, self.max_length):
             labels = batch.column("label").to_numpy(zero_copy_only=False).astype(np.int64)
             yield Chunk(texts.sequences, {**texts.columns, "label": labels})
 

@@ -3,8 +3,8 @@
 N documents, B items, T tokens, M masked tokens of a batch, V vocabulary.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,31 @@ from transformers import PreTrainedTokenizerBase
 
 from headway.data.encode import Array, Chunk, Encoded
 from headway.data.examples import TEXTS
+from headway.data.texts import spread
 from headway.errors import DataError, ModelError
 from headway.metrics.language import masked
 from headway.models.base import ModelSource, network
 from headway.tasks.base import Batch, Columns, Moment, Output, Split
+from headway.tasks.segments import pairs, singles
 
-CHUNK = 256  # documents a tokenizer call
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])|\n+")  # CJK sentences end without a space
 TOP = 5  # tokens named for each mask that somebody typed
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A batch as a step sees it. ids [B,T]: with tokens hidden. lengths, second [B]: where an item ends, where its
+    second segment begins. rows, places, targets [M]: of the tokens to predict. scored [B]: whether an item counts, not
+    where masks were typed. apart [B]: 1 where the second segment is from another document.
+    """
+
+    ids: Array
+    lengths: Array
+    second: Array
+    rows: Array
+    places: Array
+    targets: Array
+    scored: Array
+    apart: Array
 
 
 class MaskedLanguageModelling:
@@ -49,6 +66,7 @@ class MaskedLanguageModelling:
             raise ValueError("max_length must be 8 or more, and rate above 0 and below 1")
         self.max_length, self.rate = max_length, rate
         self.whole_words, self.next_sentence = whole_words, next_sentence
+        self._last: tuple[Any, Array, Drawn] | None = None
         self.measures = ("mlm_loss", "mlm_accuracy", "perplexity", *(("nsp_accuracy",) if next_sentence else ()))
 
     def settings(self) -> Mapping[str, Any]:
@@ -65,124 +83,120 @@ class MaskedLanguageModelling:
             "sep": tokenizer.sep_token_id,
             "vocabulary": len(tokenizer),
         }
-        found, row = 0, 0
-        for batch in table.select(["text"]).to_batches(max_chunksize=CHUNK):
-            items: dict[str, list[list[int]]] = {"first_ids": [], "first_words": []}
-            if self.next_sentence:
-                items |= {"second_ids": [], "second_words": []}
-            rows: list[int] = []
-            for text in batch.column("text").to_pylist():
-                for segments in self._items(tokenizer, text):
-                    for side, (ids, words) in zip(("first", "second"), segments, strict=False):
-                        items[f"{side}_ids"].append(ids)
-                        items[f"{side}_words"].append(words)
-                    rows.append(row)
-                row += 1
-            found += len(rows)
-            yield Chunk(items, {"example": np.asarray(rows, np.int64)}, facts)
+        found = 0
+        room = self.max_length - 2 if not self.next_sentence else (self.max_length - 3) // 2
+        sides = ("first", "second") if self.next_sentence else ("first",)
+        for items in (pairs if self.next_sentence else singles)(tokenizer, table, split, room):
+            sequences: dict[str, list[list[int]]] = {}
+            for at, side in enumerate(sides):
+                sequences[f"{side}_ids"] = [segments[at][0] for _, segments in items]
+                sequences[f"{side}_words"] = [segments[at][1] for _, segments in items]
+            found += len(items)
+            yield Chunk(sequences, {"example": np.asarray([row for row, _ in items], np.int64)}, facts)
         if not found:
             raise DataError(f"task=masked_lm: no document of {split} has two sentences; set task.next_sentence=false")
-
-    def _items(
-        self, tokenizer: PreTrainedTokenizerBase, text: str
-    ) -> Iterator[tuple[tuple[list[int], list[int]], ...]]:
-        """Of each item its one or two segments: ids without special tokens, and the number of each id's word."""
-        if not self.next_sentence:
-            room = self.max_length - 2
-            ids, words = _pieces(tokenizer, text)
-            for at in range(0, max(len(ids), 1), room):
-                part = words[at : at + room]
-                yield ((ids[at : at + room], [word - part[0] for word in part]),)
-            return
-        segments = list(self._segments(tokenizer, text))
-        yield from zip(segments[::2], segments[1::2], strict=False)
-
-    def _segments(self, tokenizer: PreTrainedTokenizerBase, text: str) -> Iterator[tuple[list[int], list[int]]]:
-        """Whole sentences, as many as half of an item holds; a longer sentence is cut."""
-        room = (self.max_length - 3) // 2
-        ids: list[int] = []
-        words: list[int] = []
-        for sentence in filter(None, SENTENCE_END.split(text)):
-            more, places = _pieces(tokenizer, sentence)
-            if ids and len(ids) + len(more) > room:
-                yield ids, words
-                ids, words = [], []
-            base = words[-1] + 1 if words else 0
-            ids, words = (ids + more)[:room], (words + [base + place for place in places])[:room]
-        if ids:
-            yield ids, words
 
     # --- batches: what is drawn for this step --------------------------------------------------------------------
 
     def terms(self, encoded: Encoded, items: Array, moment: Moment) -> Array:
         """[B] tokens to predict; with next_sentence [B,2], the second column for the segments' order."""
-        drawn = [self._drawn(encoded, int(item), moment) for item in items]
-        counts = np.asarray([len(one["targets"]) if one["scored"] else 0 for one in drawn], np.int64)
+        drawn = self._drawn(encoded, items, moment)
+        counts = np.bincount(drawn.rows, minlength=len(items)) * drawn.scored
         return np.stack([counts, np.ones_like(counts)], 1) if self.next_sentence else counts
 
     def collate(self, encoded: Encoded, items: Array, pad: int, moment: Moment) -> Batch:
-        drawn = [self._drawn(encoded, int(item), moment) for item in items]
-        longest = max(len(one["ids"]) for one in drawn)
-        ids = np.full((len(drawn), longest), pad, np.int64)
-        mask, kinds = np.zeros_like(ids), np.zeros_like(ids)
-        for row, one in enumerate(drawn):
-            ids[row, : len(one["ids"])] = one["ids"]
-            mask[row, : len(one["ids"])] = 1
-            kinds[row, one["first"] : len(one["ids"])] = 1
+        drawn = self._drawn(encoded, items, moment)
+        longest = drawn.ids.shape[1]
+        mask = np.arange(longest) < drawn.lengths[:, None]
         arrays = {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "masked": np.concatenate([row * longest + one["places"] for row, one in enumerate(drawn)]),
-            "targets": np.concatenate([one["targets"] for one in drawn]),
-            "scored": np.asarray([one["scored"] for one in drawn]),
+            "input_ids": np.where(mask, drawn.ids, pad),
+            "attention_mask": mask.astype(np.int64),
+            "masked": drawn.rows * longest + drawn.places,
+            "targets": drawn.targets,
+            "scored": drawn.scored,
         }
         if self.next_sentence:
-            arrays |= {"token_type_ids": kinds, "apart": np.asarray([one["apart"] for one in drawn], np.int64)}
+            kinds = mask & (np.arange(longest) >= drawn.second[:, None])
+            arrays |= {"token_type_ids": kinds.astype(np.int64), "apart": drawn.apart}
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
-    def _drawn(self, encoded: Encoded, item: int, moment: Moment) -> dict[str, Any]:
-        """One item as this step sees it. ids [T], places and targets [M]; all from (seed, step, item) alone."""
-        seed, step = moment
-        draw = np.random.Generator(np.random.Philox(key=[seed, step + 1], counter=[0, item, 0, 0]))
-        mask, cls, sep = (encoded.facts[name] for name in ("mask", "cls", "sep"))
-        first, words = _cut(encoded, "first", item)
-        edge, boundary, apart = np.asarray([-1]), len(first) + 2, 0
-        ids, groups = [np.asarray([cls]), first, np.asarray([sep])], [edge, words, edge]
-        if self.next_sentence:
-            other = _elsewhere(encoded, item, draw) if draw.random() < 0.5 else item
-            second, more = _cut(encoded, "second", other)
-            ids, groups = [*ids, second, np.asarray([sep])], [*groups, more + len(words), edge]
-            apart = int(other != item)
-        whole, group = np.concatenate(ids).astype(np.int64), np.concatenate(groups).astype(np.int64)
-        given = np.flatnonzero(whole == mask)
-        if len(given):  # typed by somebody who wants them filled: nothing is known of what they hide
-            targets = np.zeros(len(given), np.int64)
-            return {
-                "ids": whole,
-                "places": given,
-                "targets": targets,
-                "first": boundary,
-                "apart": apart,
-                "scored": False,
-            }
-        places = self._chosen(group, draw)
-        targets = whole[places]
-        fate = draw.random(len(places))
-        random = draw.integers(0, encoded.facts["vocabulary"], len(places))
-        whole[places] = np.where(fate < 0.8, mask, np.where(fate < 0.9, random, targets))
-        return {"ids": whole, "places": places, "targets": targets, "first": boundary, "apart": apart, "scored": True}
+    def _drawn(self, encoded: Encoded, items: Array, moment: Moment) -> "Drawn":
+        """A batch as this step sees it; what is drawn for an item follows from (seed, step, item) alone.
 
-    def _chosen(self, group: Array, draw: np.random.Generator) -> Array:
-        """Which places to predict: at least one; whole words only as long as they do not exceed the rate."""
-        real = np.flatnonzero(group >= 0)
+        The last batch is kept, as its terms and its tensors are asked for one after the other.
+        """
+        kept, key = self._last, (encoded.folder, moment)
+        if kept is None or kept[0] != key or not np.array_equal(kept[1], items):
+            self._last = kept = (key, items, self._draw(encoded, items, moment))
+        return kept[2]
+
+    def _draw(self, encoded: Encoded, items: Array, moment: Moment) -> "Drawn":
+        bits = np.random.Philox(key=[moment[0], moment[1] + 1])
+        fresh, draw = bits.state, np.random.Generator(bits)
+        vocabulary, others = encoded.facts["vocabulary"], items.copy()
+        chosen, fates, randoms = [], [], []
+        for at, item in enumerate(items.tolist()):
+            fresh["state"]["counter"][:] = (0, item, 0, 0)
+            bits.state = fresh  # a tenth of the time of a new generator
+            if self.next_sentence and draw.random() < 0.5:
+                others[at] = _elsewhere(encoded, item, draw)
+            places = self._chosen(encoded, item, int(others[at]), draw)
+            chosen.append(places)
+            fates.append(draw.random(len(places)))
+            randoms.append(draw.integers(0, vocabulary, len(places)))
+        ids, second, lengths = self._framed(encoded, items, others)
+        rows, places = np.repeat(np.arange(len(items)), [len(one) for one in chosen]), np.concatenate(chosen)
+        mask, fate, random = encoded.facts["mask"], np.concatenate(fates), np.concatenate(randoms)
+        typed, where = np.nonzero(ids == mask)
+        scored = np.ones(len(items), np.bool_)
+        if len(typed):  # by somebody who wants them filled: nothing is known of what they hide
+            scored[typed] = False
+            drawn = scored[rows]
+            rows, places, fate, random = rows[drawn], places[drawn], fate[drawn], random[drawn]
+        targets = ids[rows, places]
+        ids[rows, places] = np.where(fate < 0.8, mask, np.where(fate < 0.9, random, targets))
+        if len(typed):
+            order = np.argsort(np.append(rows, typed), kind="stable")
+            rows, places = np.append(rows, typed)[order], np.append(places, where)[order]
+            targets = np.append(targets, np.zeros_like(typed))[order]
+        return Drawn(ids, lengths, second, rows, places, targets, scored, (others != items).astype(np.int64))
+
+    def _framed(self, encoded: Encoded, items: Array, others: Array) -> tuple[Array, Array, Array]:
+        """ids [B,T] with 0 after their end; where the second segment begins, and the end, [B] each."""
+        cls, sep = encoded.facts["cls"], encoded.facts["sep"]
+        first, _ = encoded.padded("first_ids", items, 0)
+        second = encoded.sizes("first_ids", items) + 2
+        more = encoded.sizes("second_ids", others) if self.next_sentence else np.zeros_like(second)
+        lengths = second + more + self.next_sentence
+        rows = np.arange(len(items))
+        ids = np.zeros((len(items), int(lengths.max(initial=2))), np.int64)
+        ids[:, 1 : 1 + first.shape[1]] = first
+        ids[:, 0], ids[rows, second - 1] = cls, sep
+        if self.next_sentence:
+            places = spread(encoded.offsets["second_ids"][others], more)
+            ids[np.repeat(rows, more), spread(second, more)] = encoded.sequences["second_ids"][places]
+            ids[rows, lengths - 1] = sep
+        return ids, second, lengths
+
+    def _chosen(self, encoded: Encoded, item: int, other: int, draw: np.random.Generator) -> Array:
+        """Which places to predict, ascending: at least one; whole words only as long as they do not exceed the rate."""
+        offsets = encoded.offsets["first_ids"]
+        count = int(offsets[item + 1] - offsets[item])
+        real = np.arange(1, count + 1)
+        if self.next_sentence:
+            offsets = encoded.offsets["second_ids"]
+            real = np.append(real, np.arange(count + 2, count + 2 + int(offsets[other + 1] - offsets[other])))
         wanted = max(1, round(self.rate * len(real))) if len(real) else 0
         if not self.whole_words:
             return np.sort(draw.permutation(real)[:wanted])
+        group = encoded.cut("first_words", item)
+        if self.next_sentence:
+            group = np.append(group, encoded.cut("second_words", other) + len(group))
         chosen: list[int] = []
-        for word in draw.permutation(np.unique(group[real])):
-            pieces = np.flatnonzero(group == word).tolist()
-            if not chosen or len(chosen) + len(pieces) <= wanted:
-                chosen += pieces
+        for word in draw.permutation(np.unique(group)):
+            found = real[group == word].tolist()
+            if not chosen or len(chosen) + len(found) <= wanted:
+                chosen += found
             if len(chosen) >= wanted:
                 break
         return np.sort(np.asarray(chosen, np.int64))
@@ -252,18 +266,6 @@ class MaskedLanguageModelling:
 
     def gold(self, split: Split) -> None:
         return None
-
-
-def _pieces(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[list[int], list[int]]:
-    """ids of a text without framing, and the number of each one's word; a typed [MASK] is the mask token."""
-    found = tokenizer(text, add_special_tokens=False, return_attention_mask=False)
-    words = [-1 if word is None else word for word in found.word_ids()]
-    return list(found["input_ids"]), [max(word, 0) for word in words]
-
-
-def _cut(encoded: Encoded, side: str, item: int) -> tuple[Array, Array]:
-    ids = np.asarray(encoded.cut(f"{side}_ids", item), np.int64)
-    return ids, np.asarray(encoded.cut(f"{side}_words", item), np.int64)
 
 
 def _elsewhere(encoded: Encoded, item: int, draw: np.random.Generator) -> int:

@@ -42,7 +42,7 @@ class MultiLabel:
         return {"task": "multilabel", "max_length": self.max_length}
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, table: pa.Table, split: str) -> Iterator[Chunk]:
-        for batch, texts in encode_texts(tokenizer, table, self.max_length):
+        for batch, texts in encode_texts(tokenizer, table, split, self.max_length):
             rows = batch.column("label").to_pylist()
             chosen = [sorted({label for label in row or [] if label >= 0}) for row in rows]
             known = np.asarray([row is not None for row in rows], np.int64)

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 from headway.data.alignment import question_windows
 from headway.data.encode import Array, Chunk, Encoded
 from headway.data.examples import QUESTIONS
+from headway.data.portions import portions
 from headway.errors import ModelError
 from headway.metrics.spans import Candidates, Spans, best_spans, merge_windows
 from headway.metrics.squad import best_thresholds, squad
@@ -70,7 +71,7 @@ class QuestionAnswering:
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, table: pa.Table, split: str) -> Iterator[Chunk]:
         row = 0
-        for batch in table.to_batches(max_chunksize=CHUNK):
+        for batch in portions(table, f"encoding {split}", CHUNK):
             names = ("question", "context", "origin")
             questions, contexts, origins = (batch.column(name).to_pylist() for name in names)
             found = question_windows(tokenizer, questions, contexts, self.max_length, self.stride, origins)

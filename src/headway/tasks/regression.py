@@ -47,7 +47,7 @@ class Regression:
         return {"task": "regression", "max_length": self.max_length}
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, table: pa.Table, split: str) -> Iterator[Chunk]:
-        for batch, texts in encode_texts(tokenizer, table, self.max_length):
+        for batch, texts in encode_texts(tokenizer, table, split, self.max_length):
             scores = pc.cast(batch.column("label"), pa.float64()).to_numpy(zero_copy_only=False)
             yield Chunk(texts.sequences, {**texts.columns, "score": scores})  # NaN where there is none
 

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from headway.data.alignment import Window, align
 from headway.data.encode import Array, Chunk, Encoded
 from headway.data.examples import TAGGED
+from headway.data.portions import portions
 from headway.errors import DataError
 from headway.metrics.tagging import scheme_of, tagging
 from headway.models.base import ModelSource, network
@@ -68,7 +69,7 @@ class Tagging:
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, table: pa.Table, split: str) -> Iterator[Chunk]:
         row = 0
-        for batch in table.to_batches(max_chunksize=CHUNK):
+        for batch in portions(table, f"encoding {split}", CHUNK):
             sentences = zip(*(batch.column(name).to_pylist() for name in ("tokens", "tags", "origin")), strict=True)
             aligned = align(tokenizer, batch.column("tokens").to_pylist(), self.max_length, self.stride)
             ids, words, tags, rows = [], [], [], []

@@ -7,35 +7,41 @@ import pyarrow as pa
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from headway.data.encode import Array, Chunk, Encoded
+from headway.data.ahead import ahead
+from headway.data.encode import Array, Chunk, Encoded, Ragged
+from headway.data.portions import portions
+from headway.data.tokens import ROWS, Encodings, encoder, flat
 from headway.tasks.base import Batch
-
-CHUNK = 1000  # texts a tokenizer call: large enough for all its threads, small enough to hold in memory
 
 
 def encode_texts(
-    tokenizer: PreTrainedTokenizerBase, table: pa.Table, max_length: int
+    tokenizer: PreTrainedTokenizerBase, table: pa.Table, split: str, max_length: int
 ) -> Iterator[tuple[pa.RecordBatch, Chunk]]:
-    """Rows of `table` (text, [pair]), a thousand at a time, and what they are as tokens.
+    """Rows of `table` (text, [pair]), some thousand at a time, and what they are as tokens.
 
     Sequences input_ids, of pairs token_type_ids; column `cut`: 1 for a text that is longer than max_length.
     """
     pairs = "pair" in table.column_names
-    for batch in table.to_batches(max_chunksize=CHUNK):
-        pieces = tokenizer(
-            batch.column("text").to_pylist(),
-            batch.column("pair").to_pylist() if pairs else None,
-            truncation=True,
-            max_length=max_length,
-            return_attention_mask=False,
-            return_token_type_ids=pairs,
-        )
-        # a tokenizer that frames nothing makes nothing of an empty text, and no model reads nothing
-        sequences = {"input_ids": [ids or [tokenizer.pad_token_id] for ids in pieces["input_ids"]]}
+    encode = encoder(tokenizer, truncation=True, max_length=max_length)
+
+    def encoded(batch: pa.RecordBatch) -> Encodings:
+        texts = batch.column("text").to_pylist()
+        return encode(list(zip(texts, batch.column("pair").to_pylist(), strict=True)) if pairs else texts)
+
+    for batch, found in ahead(encoded, portions(table, f"encoding {split}", ROWS)):
+        sequences = {"input_ids": _filled(flat(found), tokenizer.pad_token_id)}
         if pairs:
-            sequences["token_type_ids"] = [kinds or [0] for kinds in pieces["token_type_ids"]]
-        cut = [bool(encoding.overflowing) for encoding in pieces.encodings]
+            sequences["token_type_ids"] = _filled(flat(found, "type_ids"), 0)
+        cut = [len(encoding) >= max_length and bool(encoding.overflowing) for encoding in found]
         yield batch, Chunk(sequences, {"cut": np.asarray(cut, np.int64)})
+
+
+def _filled(rows: Ragged, fill: int) -> Ragged:
+    """A tokenizer that frames nothing makes nothing of an empty text, and no model reads nothing."""
+    empty = np.flatnonzero(rows.sizes == 0)
+    if not len(empty):
+        return rows
+    return Ragged(np.insert(rows.values, np.cumsum(rows.sizes)[empty], fill), np.maximum(rows.sizes, 1))
 
 
 def text_batch(encoded: Encoded, items: Array, pad: int) -> Batch:

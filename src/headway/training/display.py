@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
@@ -15,6 +16,9 @@ class Display(Protocol):
 
     def facts(self, facts: dict[str, Any]) -> None:
         """What a worker found out about its data and model."""
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """How far work on the data has come, in bytes; total 0: not known."""
 
     def progress(self, *, step: int, total: int, epoch: float, loss: float, tokens_per_s: float) -> None: ...
 
@@ -34,11 +38,32 @@ class Quiet:
 
     def facts(self, facts: dict[str, Any]) -> None: ...
 
+    def preparing(self, what: str, done: int, total: int) -> None: ...
+
     def progress(self, **fields: Any) -> None: ...
 
     def evaluated(self, result: dict[str, Any]) -> None: ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Some work on the data. start: bytes that were done when it was first heard of; begun: that time, in seconds."""
+
+    what: str
+    start: int
+    begun: float
+
+    def line(self, done: int, total: int, now: float) -> str:
+        speed = (done - self.start) / max(now - self.begun, 1e-3)
+        parts = [f"{self.what}: {done / 1e6:,.0f}{f' of {total / 1e6:,.0f}' if total else ''} MB"]
+        if speed:
+            parts.append(f"{speed / 1e6:,.1f} MB/s")
+        if speed and total:
+            left = round((total - done) / speed)
+            parts.append(f"{left // 60}:{left % 60:02d} left")
+        return ", ".join(parts)
 
 
 class Terminal:
@@ -51,6 +76,7 @@ class Terminal:
         self._bar: Any = None
         self._task: Any = None
         self._last_line = 0.0
+        self._stage: Stage | None = None
 
     def note(self, text: str) -> None:
         self.console.print(text, markup=False)
@@ -60,10 +86,38 @@ class Terminal:
             self.console.print(text, markup=False, style="dim")
 
     def facts(self, facts: dict[str, Any]) -> None:
+        self._prepared()
         for text in describe_facts(facts):
             self.note(text)
 
+    def preparing(self, what: str, done: int, total: int) -> None:
+        if self._stage is None or self._stage.what != what:
+            self._prepared()
+            self._stage = Stage(what, done, time.monotonic())
+        text = self._stage.line(done, total, time.monotonic())
+        if self.console.is_terminal:
+            if self._bar is None:
+                self._start_preparing()
+            self._bar.update(self._task, completed=done, total=total or None, text=text)
+        elif time.monotonic() - max(self._last_line, self._stage.begun) >= LINE_EVERY:
+            self._last_line = time.monotonic()
+            self.note(text)
+
+    def _start_preparing(self) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        columns = (BarColumn(bar_width=None), TextColumn("{task.fields[text]}", markup=False))
+        self._bar = Progress(*columns, console=self.console, transient=True)
+        self._task = self._bar.add_task("prepare", text="")
+        self._bar.start()
+
+    def _prepared(self) -> None:
+        if self._stage is not None:
+            self._stage = None
+            self.close()
+
     def progress(self, *, step: int, total: int, epoch: float, loss: float, tokens_per_s: float) -> None:
+        self._prepared()
         if not self.console.is_terminal:
             now = time.monotonic()
             if now - self._last_line >= LINE_EVERY or step == total:

@@ -25,6 +25,9 @@ class Channel(Protocol):
     def progress(self, **fields: Any) -> None:
         """Where training stands; may be dropped."""
 
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """How far work on the data has come, in bytes, 0 of an unknown total; may be dropped."""
+
     def end(self, status: str, cause: str | None = None) -> None:
         """Why the worker is about to exit."""
 
@@ -51,6 +54,12 @@ class PipeChannel:
             self._shown = now
             self._send("progress", fields)
 
+    def preparing(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._shown >= INTERVAL:
+            self._shown = now
+            self._send("preparing", {"what": what, "done": done, "total": total})
+
     def end(self, status: str, cause: str | None = None) -> None:
         self._send("end", {"status": status, "cause": cause})
 
@@ -61,6 +70,8 @@ class SilentChannel:
     def record(self, **fields: Any) -> None: ...
 
     def progress(self, **fields: Any) -> None: ...
+
+    def preparing(self, what: str, done: int, total: int) -> None: ...
 
     def end(self, status: str, cause: str | None = None) -> None: ...
 
@@ -82,6 +93,9 @@ class RecordChannel:
         if now - self._shown >= 10.0:
             self._shown = now
             os.write(1, (" ".join(f"{key}={value}" for key, value in fields.items()) + "\n").encode())
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        self.progress(what=what, done=done, total=total)
 
     def end(self, status: str, cause: str | None = None) -> None:
         self._record.set_status(status, cause=cause)

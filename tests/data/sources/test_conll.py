@@ -50,7 +50,7 @@ def test_conll2003(tmp_path: Path) -> None:
     ]
     assert rows(file, delimiter=" ", tag_column=1)[0][1] == ["NNP", "VBZ"]
     kind = pa.list_(pa.string())
-    assert read(file)["all"].schema == pa.schema([("tokens", kind), ("tags", kind), ("origin", pa.string())])
+    assert read(file)["all"].schema == pa.schema([("tokens", kind), ("tags", kind), ("origin", pa.large_string())])
 
 
 def test_conllu_skips_comments_and_what_is_no_word(tmp_path: Path) -> None:

@@ -131,3 +131,40 @@ def test_mistakes_name_their_line(tmp_path: Path, content: bytes, options: dict[
 
 def test_a_whole_file_is_no_record(tmp_path: Path) -> None:
     assert len(texts(write(tmp_path / "a.txt", "word\n" * 9), max_record_bytes=44)) == 1
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    ("encoding", "raw"), [("utf-8", "é漢\n😀b\n".encode()), ("gb18030", "é漢\n😀b\n".encode("gb18030"))]
+)
+def test_characters_may_lie_across_the_blocks_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, encoding: str, raw: bytes
+) -> None:
+    monkeypatch.setattr("headway.data.streams.BLOCK", block)
+    monkeypatch.setattr("headway.data.sources.documents.BLOCK", block)
+    path = tmp_path / "text.txt"
+    path.write_bytes(raw * 5)
+    found = read(path, encoding=encoding, held_out={"val": 0.5})
+    texts = [found[split]["text"].to_pylist() for split in ("train", "val")]
+    assert texts == [["é漢\n😀b\n" * 2 + "é漢\n"], ["😀b\n" + "é漢\n😀b\n" * 2]]
+    assert found["val"]["origin"].to_pylist() == [f"{path}:6"]
+
+
+@pytest.mark.parametrize("block", [3, 2**20])
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"one\ntwo\xe9 x\n", r":2: byte 0xe9 at byte 7 is not utf-8"),
+        (b"one\ntwo\n\xe6\xbc", r":3: byte 0xe6 at byte 8 is not utf-8"),
+        (b"one\ntwo\nthr\0ee\n", r":3: NUL byte at byte 11"),
+        (b"x" * 101, r"a file of more than 100 bytes; raise data\.max_bytes"),
+    ],
+)
+def test_what_is_wrong_with_a_text_is_said_by_line_and_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, raw: bytes, said: str
+) -> None:
+    monkeypatch.setattr("headway.data.streams.BLOCK", block)
+    path = tmp_path / "text.txt"
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=said):
+        read(path, max_bytes=100)

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from headway.data.columns import TEXT
 from headway.data.locate import read_all
 from headway.data.names import SPLITS, listed
+from headway.data.portions import bytes_of
 from headway.data.records import ORIGIN, chunked, unended, with_origin
 from headway.data.streams import (
+    BLOCK,
     MAX_BYTES,
     MAX_RECORD_BYTES,
     Caps,
@@ -21,7 +24,7 @@ from headway.data.streams import (
     Source,
     check_encoding,
     opened,
-    whole,
+    spooled,
 )
 from headway.errors import DataError
 
@@ -56,16 +59,17 @@ def read(
     if unit not in UNITS:
         raise DataError(f"data.unit={unit}: unknown; use {listed(UNITS)}")
     shares = _checked(held_out or {})
-    caps = Caps(max_bytes, max_record_bytes)
-    tables = read_all(path, caps, lambda file: _tables(file, unit, caps, encoding), kinds=SUFFIXES)
-    return _held_out(tables, shares, inside=unit == "file")
+    caps, inside = Caps(max_bytes, max_record_bytes), unit == "file"
+    tables = read_all(path, caps, lambda file: _tables(file, unit, caps, encoding), kinds=SUFFIXES, mapped=inside)
+    return _held_out(tables, shares, inside=inside)
 
 
 def _tables(source: Source, unit: str, caps: Caps, encoding: str) -> Iterator[pa.Table]:
     if unit == "file":
-        texts = [text] if (text := whole(source, caps, encoding)) else []
-        chunks = iter([([f"{source}:1"], texts)] if texts else [])
-        yield from _filled(chunks, source)
+        text = spooled(source, caps, encoding)
+        if not text.size:
+            raise _empty(source)
+        yield with_origin(pa.table({"text": _text(text, 0, text.size)}), [f"{source}:1"])
         return
     with opened(source, caps) as stream:
         lines = Lines(stream, source, caps, encoding)
@@ -79,7 +83,18 @@ def _filled(chunks: Iterator[tuple[list[str], list[str]]], source: Source) -> It
         empty = False
         yield with_origin(pa.table({"text": pa.array(texts, TEXT)}), origins)
     if empty:
-        raise DataError(f"{source}: the file is empty; it must hold at least one document")
+        raise _empty(source)
+
+
+def _empty(source: Source) -> DataError:
+    return DataError(f"{source}: the file is empty; it must hold at least one document")
+
+
+def _text(raw: pa.Buffer, start: int, end: int) -> pa.Array:
+    """These bytes of UTF-8 as one text, or as none where there are none; not copied."""
+    count = int(start < end)
+    offsets = np.asarray([start, end] if count else [start], np.int64)
+    return pa.LargeStringArray.from_buffers(count, pa.py_buffer(offsets), raw)
 
 
 def _single(lines: Lines) -> Iterator[str]:
@@ -166,12 +181,30 @@ def _cut(table: pa.Table, mark: int, inside: bool) -> tuple[pa.Table, pa.Table]:
     if not inside:
         row += mark - start > ends[row] - mark if row < len(table) else 0  # the nearer end of the document
         return table.slice(0, row), table.slice(row)
-    text, origin = table["text"][row].as_py(), table[ORIGIN][row].as_py()
-    at = text.rfind("\n", 0, mark - start) + 1
+    raw, origin = bytes_of(table["text"].slice(row, 1).chunk(0), 0), table[ORIGIN][row].as_py()
+    at, lines = _line_before(np.frombuffer(raw, np.uint8), mark - start)
     path, _, line = origin.rpartition(":")
-    there = f"{path}:{int(line) + text.count(chr(10), 0, at)}"
     before, after = (
-        with_origin(pa.table({"text": pa.array([part] if part else [], TEXT)}), [place] if part else [])
-        for part, place in ((text[:at], origin), (text[at:], there))
+        with_origin(pa.table({"text": _text(raw, begin, end)}), [place] if begin < end else [])
+        for begin, end, place in ((0, at, origin), (at, raw.size, f"{path}:{int(line) + lines}"))
     )
     return pa.concat_tables([table.slice(0, row), before]), pa.concat_tables([after, table.slice(row + 1)])
+
+
+def _line_before(raw: npt.NDArray[np.uint8], characters: int) -> tuple[int, int]:
+    """Of UTF-8, the byte where the line begins in which the character of this number is, and the lines before it.
+
+    Where that character is the first of its line, of the line before, as it ends there.
+    """
+    at = lines = seen = 0
+    for start in range(0, len(raw), BLOCK):
+        block = raw[start : start + BLOCK]
+        inside = np.flatnonzero((block & 0xC0) != 0x80)[: characters - seen]  # where characters begin
+        until = int(inside[-1]) + 1 if len(inside) else 0
+        ends = np.flatnonzero(block[:until] == ord("\n"))
+        if len(ends):
+            at, lines = start + int(ends[-1]) + 1, lines + len(ends)
+        seen += len(inside)
+        if seen >= characters:
+            break
+    return at, lines

@@ -8,6 +8,7 @@ import pyarrow as pa
 from headway.data import records
 from headway.data.locate import entries_of, locate
 from headway.data.names import listed
+from headway.data.portions import spilled
 from headway.data.records import CHUNK_BYTES, FORMATS, Reading, format_of, with_origin
 from headway.data.streams import MAX_BYTES, MAX_RECORD_BYTES, Caps, Source, decoded, guarded, opened, unmarked
 from headway.errors import DataError
@@ -51,16 +52,20 @@ def _read_all(files: Sequence[Source], how: Reading) -> pa.Table:
     """Files under each other; those of columns must have the same ones. Or a folder with a folder per class."""
     if files[0].path.is_dir():
         return read_classes(files[0].path, encoding=how.encoding, caps=how.caps)
-    parts: list[pa.Table] = []
+    return records.joined(spilled(_alike(files, how)))
+
+
+def _alike(files: Sequence[Source], how: Reading) -> Iterator[pa.Table]:
+    before: set[str] | None = None
     for source in files:
-        before = set(parts[0].column_names) if parts else None
+        kind, first = how.format or format_of(source), before
         for table in records.tables(source, how):
-            kind = how.format or format_of(source)
-            if before is not None and kind != "jsonl" and set(table.column_names) != before:
-                odd = listed(sorted(before ^ set(table.column_names)))
+            names = set(table.column_names)
+            if first is not None and kind != "jsonl" and names != first:
+                odd = listed(sorted(first ^ names))
                 raise DataError(f"{source}: its columns differ from those of {files[0]} in {odd}; read them separately")
-            parts.append(table)
-    return records.joined(parts)
+            before = before or names
+            yield table
 
 
 def read_classes(
