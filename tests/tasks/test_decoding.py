@@ -1,5 +1,6 @@
 """Generation: against transformers' own, row by row, token by token, and as a stream."""
 
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,18 @@ from headway.models.pretrained import Pretrained
 from headway.models.recurrent import Recurrent
 from headway.models.scratch import Scratch
 from headway.models.seq2seq import GruAttention
-from headway.tasks.decoding import Decoding, end_tokens, generate, left_padded, stream, text_of
+from headway.tasks import decoding
+from headway.tasks.decoding import (
+    Decoding,
+    Request,
+    answers,
+    end_tokens,
+    generate,
+    left_padded,
+    stream,
+    text_of,
+    together,
+)
 from headway.tokenizers.trained import Trained
 
 TEXTS = ["the good film is it", "a plot was not very bad", "this story — Čapek's — is 好的, 真的!", "bad acting 🎭🎬"]
@@ -82,6 +94,57 @@ def test_beams_are_those_of_transformers(tokenizer: PreTrainedTokenizerBase, nam
     for mine, theirs_ in zip(ours, theirs, strict=True):
         whole = theirs_[1:]
         assert mine == whole[: whole.index(23)] if 23 in whole else mine == whole
+
+
+@pytest.mark.parametrize("decoder", DECODERS, indirect=True)
+@pytest.mark.parametrize("sampling", [{}, {"temperature": 0.8, "top_k": 20, "top_p": 0.9}])
+def test_tokens_are_those_of_transformers(decoder: Any, sampling: dict[str, Any]) -> None:
+    """Also where some rows end long before others, and from the same random numbers."""
+    batch = left_padded(padded(PROMPTS, 0))
+    decoder.generation_config.eos_token_id = None
+    torch.manual_seed(3)
+    theirs = decoder.generate(**batch, max_new_tokens=40, do_sample=bool(sampling), **sampling)[:, 7:].tolist()
+    decoder.generation_config.eos_token_id, expected = ended(theirs)
+    assert generate(decoder, batch, Decoding(max_new_tokens=40, seed=3, **sampling)) == expected
+
+
+def ended(rows: list[list[int]]) -> tuple[int, list[list[int]]]:
+    """A token that comes up in some rows before their end, not in all at once, and the rows up to it."""
+    for end in sorted({token for row in rows for token in row[:-1]}):
+        cut = [row[: row.index(end)] if end in row else row for row in rows]
+        if len({len(row) for row in cut}) > 1:
+            return end, cut
+    raise AssertionError("all rows are alike")
+
+
+@pytest.mark.parametrize("demand", [{"forced_bos_token_id": 9}, {"bad_words_ids": [[31]]}, {"min_new_tokens": 6}, {}])
+def test_what_the_generation_config_demands_is_done(tokenizer: PreTrainedTokenizerBase, demand: dict[str, Any]) -> None:
+    model = sharp(Scratch("marian", layers=2, width=32, heads=2).seq2seq(tokenizer, weights=True))
+    model.generation_config.eos_token_id = 23
+    model.generation_config.update(forced_eos_token_id=23, **demand)
+    batch = padded(PROMPTS, tokenizer.pad_token_id)
+    theirs = model.generate(**batch, max_new_tokens=12, do_sample=False)[:, 1:].tolist()
+    assert generate(model, batch, Decoding(max_new_tokens=12)) == [row[: row.index(23)] for row in theirs]
+
+
+@pytest.mark.parametrize("look", [1, 5])
+@pytest.mark.parametrize("name", BOTH)
+def test_rows_that_have_ended_leave_the_batch(
+    tokenizer: PreTrainedTokenizerBase, name: str, look: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "LOOK", {"cpu": look})
+    model = sharp(BOTH[name].seq2seq(tokenizer, weights=True))
+    model.generation_config.eos_token_id = None
+    batch = padded(PROMPTS, tokenizer.pad_token_id)
+    end, expected = ended(generate(model, batch, Decoding(max_new_tokens=12)))
+    model.generation_config.eos_token_id = end
+    sizes: list[int] = []
+    model.register_forward_hook(lambda _module, _args, output: sizes.append(len(output.logits)))
+    assert generate(model, batch, Decoding(max_new_tokens=12)) == expected
+    assert sizes[0] == 4
+    assert sizes[-1] < 4
+    needed = min(12, 1 + max(map(len, expected)))
+    assert needed <= len(sizes) < needed + look
 
 
 def test_the_length_penalty_chooses_among_the_beams(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -175,6 +238,18 @@ def test_sampling_follows_its_seed_alone(tokenizer: PreTrainedTokenizerBase) -> 
     assert "".join(stream(model, tokenizer, one, how)) == text_of(tokenizer, generate(model, one, how)[0])
 
 
+@pytest.mark.parametrize("decoder", ["scratch"], indirect=True)
+def test_answers_are_in_the_order_of_the_requests(decoder: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+    """In batches of like lengths, each is what comes of it alone as a stream."""
+    how, sizes = Decoding(max_new_tokens=8), list[torch.Size]()
+    requests = [Request(ids, how) for ids in PROMPTS]
+    alone = ["".join(stream(decoder, tokenizer, together([one], 0, decoder.device), how)) for one in requests]
+    assert len(set(alone)) == len(alone)
+    decoder.transformer.wte.register_forward_hook(lambda _module, args, _output: sizes.append(args[0].shape))
+    assert answers(decoder, tokenizer, requests, 2) == alone
+    assert [tuple(size) for size in sizes if size[1] > 1] == [(2, 7), (2, 2)]
+
+
 @pytest.mark.parametrize("kind", ["bpe", "byte", "unigram", "wordpiece", "word", "character"])
 def test_the_pieces_of_a_stream_are_the_text(kind: Any) -> None:
     """Whatever a tokenizer does at word ends, and for characters of several tokens: 12 sampled texts each."""
@@ -196,21 +271,17 @@ class Says:
     """A model that generates given tokens, whatever it reads."""
 
     def __init__(self, model: Any, ids: list[int]) -> None:
-        self.config, self.generation_config, self.parameters = model.config, model.generation_config, model.parameters
+        self.config, self.generation_config, self.modules = model.config, model.generation_config, model.modules
         self.ids, self.steps = ids, 0
 
-    def generate(self, *, input_ids: Tensor, streamer: Any = None, stopping_criteria: Any = (), **_: Any) -> Tensor:
-        made = input_ids
-        if streamer:
-            streamer.put(input_ids)
+    @classmethod
+    def _supports_default_dynamic_cache(cls) -> bool:
+        return False
+
+    def generate(self, **_: Any) -> Iterator[tuple[Tensor, Tensor]]:
         for token in self.ids:
             self.steps += 1
-            made = torch.cat([made, torch.tensor([[token]])], dim=1)
-            if streamer:
-                streamer.put(made[:, -1])
-            if any(criterion(made, None).all() for criterion in stopping_criteria):
-                break
-        return made
+            yield torch.tensor([0]), torch.tensor([token])
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -241,11 +312,14 @@ def test_nobody_reading_on_ends_the_generation(tokenizer: PreTrainedTokenizerBas
     model.transformer.wte.register_forward_hook(lambda *_: steps.append(1))
     pieces = stream(model, tokenizer, padded([[9]], 0), Decoding(max_new_tokens=3900, temperature=1.5))
     next(pieces)
+    assert not torch.is_inference_mode_enabled()  # whoever reads goes on as before
+    assert "forward" in vars(model.lm_head)
     pieces.close()
     assert len(steps) < 3900
+    assert "forward" not in vars(model.lm_head)
 
 
-def test_what_fails_in_the_other_thread_is_raised_here(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_what_fails_in_the_middle_is_raised(tokenizer: PreTrainedTokenizerBase) -> None:
     model: Any = Scratch("gpt2", 1, 32, 2, max_positions=8).causal_lm(tokenizer, weights=True).eval()
     model.generation_config.eos_token_id = None
     with pytest.raises(IndexError):

@@ -24,7 +24,7 @@ from headway.store.predictions import read_predictions
 from headway.store.run import Run
 from headway.tasks.base import EVALUATION, Split
 from headway.tasks.chat import Chat
-from headway.tasks.decoding import end_tokens, generate, text_of
+from headway.tasks.decoding import answers, end_tokens, generate, text_of
 from headway.tasks.dialogue import Dialogue
 from headway.tokenizers.trained import Trained
 from headway.training.evaluate import evaluate
@@ -193,7 +193,9 @@ def test_generated_answers_do_not_depend_on_the_batch_and_are_those_of_predict(t
             rows_ = task.rows(model, task.loss(model, batch), batch)
         split = Split(table(rows), items, tokenizer, [])
         texts = task.decode({**rows_, "loss": [0.0] * 3, "terms": [1] * 3}, split)["prediction"]
-        assert texts == ["".join(task.respond(model, tokenizer, {"messages": row}, {})) for row in rows]
+        assert texts == answers(
+            model, tokenizer, [task.request(model, tokenizer, {"messages": row}, {}) for row in rows], 2
+        )
         for row in range(3):
             prompt = torch.from_numpy(items.cut("prompt", row).astype(np.int64))[None]
             one = {"input_ids": prompt, "attention_mask": torch.ones_like(prompt)}
@@ -248,7 +250,7 @@ def test_no_room_is_said(tiny_gpt: Path) -> None:
     source = Pretrained(str(tiny_gpt))
     model = Dialogue().model(source, source.tokenizer(), [], weights=True)
     with pytest.raises(DataError, match="600 more are asked for, but the model has 512 positions"):
-        list(Dialogue().respond(model, source.tokenizer(), {"messages": turns("hi")}, {"max_new_tokens": 600}))
+        Dialogue().request(model, source.tokenizer(), {"messages": turns("hi")}, {"max_new_tokens": 600})
 
 
 def write_dialogues(folder: Path) -> Path:

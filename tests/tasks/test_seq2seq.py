@@ -23,7 +23,7 @@ from headway.models.seq2seq import GruAttention
 from headway.store.predictions import read_predictions
 from headway.store.run import Run
 from headway.tasks.base import EVALUATION, Split
-from headway.tasks.decoding import text_of
+from headway.tasks.decoding import answers, text_of
 from headway.tasks.seq2seq import SequenceToSequence
 from headway.tokenizers.trained import Trained
 from headway.training.evaluate import evaluate
@@ -155,9 +155,12 @@ def test_the_answer_to_a_line_is_that_of_the_evaluation(tmp_path: Path) -> None:
     model = task.model(MODELS["gru"], tokenizer, [], weights=True).eval()
     batch = task.collate(items, np.arange(5), tokenizer.pad_token_id, EVALUATION)
     texts = [text_of(tokenizer, ids) for ids in task.rows(model, task.loss(model, batch), batch)["generated"]]
-    assert ["".join(task.respond(model, tokenizer, {"text": text}, {})) for text in SOURCES] == texts
-    short = "".join(task.respond(model, tokenizer, {"text": SOURCES[0]}, {"max_new_tokens": 2, "beams": None}))
-    assert len(short.split()) <= 2
+    assert (
+        answers(model, tokenizer, [task.request(model, tokenizer, {"text": text}, {}) for text in SOURCES], 2) == texts
+    )
+    short = task.request(model, tokenizer, {"text": SOURCES[0]}, {"max_new_tokens": 2, "beams": None})
+    assert (short.how.max_new_tokens, short.how.beams) == (2, 3)
+    assert len(answers(model, tokenizer, [short], 1)[0].split()) <= 2
 
 
 def test_without_metrics_nothing_is_generated(tmp_path: Path, tokenizer: PreTrainedTokenizerBase) -> None:

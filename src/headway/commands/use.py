@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from headway.commands.base import RUN_HELP, TRUST_HELP, Command, find, finite, print_json, print_rich
+from headway.imports import unwatched
 
 # of generated text, by the names of `tasks.decoding.Decoding`: type and meaning
 DECODING: dict[str, tuple[Callable[[str], Any], str]] = {
@@ -44,7 +45,8 @@ def evaluate(options: argparse.Namespace) -> int:
     run = find(options)
     from pathlib import Path
 
-    from headway.training import evaluate as evaluation
+    with unwatched():
+        from headway.training import evaluate as evaluation
 
     result = evaluation.evaluate(run, options.split, options.checkpoint, Path(options.file) if options.file else None)
     if options.json:
@@ -58,13 +60,15 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     run = find(options)
-    from headway.training import evaluate as evaluation
-    from headway.training.inputs import examples_to_predict
+    with unwatched():
+        from headway.training import evaluate as evaluation
+        from headway.training.inputs import examples_to_predict
 
     trained = evaluation.open_trained(run, options.checkpoint)
     table = examples_to_predict(options.texts, options.pair, run, trained.task.examples)
-    if hasattr(trained.task, "respond"):
-        for row, pieces in evaluation.respond(trained, table, {name: getattr(options, name) for name in DECODING}):
+    if hasattr(trained.task, "request"):
+        how = {name: getattr(options, name) for name in DECODING}
+        for row, pieces in evaluation.respond(trained, table, how, whole=options.json):
             if options.json:
                 line = {**row, "prediction": "".join(pieces), "run": run.id, "step": trained.step}
                 sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -1,19 +1,26 @@
 """How text is generated, for every model that can: greedy, sampled or with beams; whole batches or as a stream.
 
-The models' own cache of keys and values (or state) is used, so that a step costs one token. B batch, T tokens.
+transformers prepares (prompts, encoder, what the model's generation config demands of the scores) and searches with
+beams; the loop that takes one token after the other is here. B batch, R rows of it that go on, T tokens, V vocabulary.
 """
 
-import queue
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from itertools import takewhile
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase, StoppingCriteriaList
+from torch import Tensor
+from transformers import Cache, PreTrainedTokenizerBase
+from transformers.utils.generic import ModelOutput
 
+from headway.models.generation import State, empty_cache
+from headway.models.products import few_rows
+
+LOOK = {"cuda": 8}  # steps between two looks at which rows have ended, where a look has to wait for the device
+SHARE = 0.75  # once no more rows than this share of them go on, the others leave the batch
+NOTHING = -1  # is no token
 LOOKAHEAD = 3  # tokens: so many can be needed to end a character, or to change how the ones before are spelt
 
 
@@ -45,20 +52,53 @@ class Decoding:
         """Without sampling: what is generated for an example then depends on nothing else in its batch."""
         return replace(self, temperature=None, top_k=None, top_p=None)
 
+    @property
+    def sampled(self) -> bool:
+        given = any(value is not None for value in (self.temperature, self.top_k, self.top_p))
+        return given and self.temperature != 0 and self.beams == 1
+
     def arguments(self) -> dict[str, Any]:
         """For `generate` of transformers. Which tokens begin, end and fill, the model knows."""
-        given = any(value is not None for value in (self.temperature, self.top_k, self.top_p))
-        sampled = given and self.temperature != 0 and self.beams == 1
         sampling = {"temperature": self.temperature or 1.0, "top_k": self.top_k or 0, "top_p": self.top_p or 1.0}
         return {
             "max_new_tokens": self.max_new_tokens,
-            "do_sample": sampled,
-            **(sampling if sampled else {}),
+            "do_sample": self.sampled,
+            **(sampling if self.sampled else {}),
             "num_beams": self.beams,
             **({"length_penalty": self.length_penalty, "early_stopping": True} if self.beams > 1 else {}),
             "repetition_penalty": self.repetition_penalty,
             "use_cache": True,
         }
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a model is to answer, and how. ids: of the prompt or the source. stop: see `stream`."""
+
+    ids: list[int]
+    how: Decoding
+    stop: str = ""
+
+
+def answers(model: Any, tokenizer: PreTrainedTokenizerBase, requests: list[Request], size: int) -> list[str]:
+    """The whole text for each, in batches of up to `size` of like lengths; all are to be answered the same way."""
+    found = [""] * len(requests)
+    order = sorted(range(len(requests)), key=lambda at: -len(requests[at].ids))
+    for start in range(0, len(order), size):
+        part = order[start : start + size]
+        asked = [requests[at] for at in part]
+        made = generate(model, together(asked, int(tokenizer.pad_token_id), model.device), asked[0].how)
+        for at, one, ids in zip(part, asked, made, strict=True):
+            found[at] = text_of(tokenizer, ids, one.stop)
+    return found
+
+
+def together(requests: Sequence[Request], pad: int, device: torch.device) -> dict[str, Tensor]:
+    """input_ids and attention_mask, [B,T], padded on the right."""
+    longest = max(len(one.ids) for one in requests)
+    ids = [one.ids + [pad] * (longest - len(one.ids)) for one in requests]
+    mask = [[1] * len(one.ids) + [0] * (longest - len(one.ids)) for one in requests]
+    return {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
 
 
 def generate(model: Any, batch: Mapping[str, Tensor], how: Decoding) -> list[list[int]]:
@@ -77,13 +117,84 @@ def generate(model: Any, batch: Mapping[str, Tensor], how: Decoding) -> list[lis
             for at, row in zip(alike.tolist(), generate(model, part, how), strict=True):
                 rows[at] = row
         return rows
-    with torch.random.fork_rng(devices=_devices(model)), torch.inference_mode():
-        torch.manual_seed(how.seed)
-        found = model.generate(**(batch if both else left_padded(batch)), **how.arguments())
-    # a decoder repeats its prompt; an encoder-decoder begins with its start token
-    rows = found[:, 1 if both else batch["input_ids"].shape[1] :].tolist()
     ends = end_tokens(model)
-    return [row[: next((at for at, token in enumerate(row) if token in ends), None)] for row in rows]
+    if how.beams > 1:
+        with torch.inference_mode(), few_rows(model, how.beams * len(lengths), how.max_new_tokens):
+            found = model.generate(**(batch if both else left_padded(batch)), **how.arguments())
+        # a decoder repeats its prompt; an encoder-decoder begins with its start token
+        made = found[:, 1 if both else batch["input_ids"].shape[1] :]
+    else:
+        made = torch.full((len(lengths), how.max_new_tokens), NOTHING, device=lengths.device)
+        for step, (going, tokens) in enumerate(_steps(model, batch, how)):
+            made[going, step] = tokens
+        ends = ends | {NOTHING}
+    return [row[: next((at for at, token in enumerate(row) if token in ends), None)] for row in made.tolist()]
+
+
+def _steps(model: Any, batch: Mapping[str, Tensor], how: Decoding) -> Generator[tuple[Tensor, Tensor], None, None]:
+    """Of each step, the rows of the batch that it adds a token to [R], and those tokens [R]; without beams."""
+    both = model.config.is_encoder_decoder
+    room = how.max_new_tokens + (1 if both else batch["input_ids"].shape[1])
+    cache = empty_cache(model, room)
+    with few_rows(model, len(batch["input_ids"]), how.max_new_tokens):
+        yield from model.generate(
+            **(batch if both else left_padded(batch)),
+            **how.arguments(),
+            **({} if cache is None else {"past_key_values": cache}),
+            custom_generate=_loop,
+            seed=how.seed,
+        )
+
+
+@torch.inference_mode()
+def _loop(
+    model: Any,
+    input_ids: Tensor,
+    logits_processor: Callable[[Tensor, Tensor], Tensor],
+    generation_config: Any,
+    seed: int,
+    **state: Any,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """What `generate` of transformers calls once all is prepared. input_ids [R,T]: what the decoder reads first.
+
+    state: what the model's forward wants besides, the cache among it. Rows that have ended leave where nothing is
+    drawn; the draws of the others would depend on that.
+    """
+    state.pop("stopping_criteria")  # the ends of texts are looked for here, and more rarely
+    both, drawn = model.config.is_encoder_decoder, generation_config.do_sample
+    generator = torch.Generator(input_ids.device).manual_seed(seed)
+    ends = torch.tensor(sorted(end_tokens(model)), dtype=input_ids.dtype, device=input_ids.device)
+    going = torch.arange(len(input_ids), device=input_ids.device)
+    ended = torch.zeros_like(going, dtype=torch.bool)
+    look = LOOK.get(input_ids.device.type, 1)
+    for step in range(generation_config.max_length - input_ids.shape[1]):
+        new = {"is_first_iteration": True} if step == 0 else {"next_sequence_length": 1}
+        output = model(**model.prepare_inputs_for_generation(input_ids, **new, **state), return_dict=True)
+        state = model._update_model_kwargs_for_generation(output, state, is_encoder_decoder=both)
+        scores = logits_processor(input_ids, output.logits[:, -1].float())  # [R,V]
+        tokens = torch.multinomial(scores.softmax(-1), 1, generator=generator)[:, 0] if drawn else scores.argmax(-1)
+        yield going, tokens
+        input_ids = torch.cat([input_ids, tokens[:, None]], dim=1)
+        ended |= torch.isin(tokens, ends)
+        if step % look == look - 1:
+            left = (~ended).nonzero().flatten()
+            if not len(left):
+                return
+            movable = isinstance(state.get("past_key_values"), Cache | State)
+            if movable and not drawn and len(left) <= SHARE * len(going):
+                state = {name: _rows(one, left, len(going)) for name, one in state.items()}
+                going, ended, input_ids = going[left], ended[left], input_ids[left]
+
+
+def _rows(one: Any, left: Tensor, rows: int) -> Any:
+    """Of something that the model reads, those rows; what has no rows stays as it is."""
+    if isinstance(one, Cache | State):
+        one.reorder_cache(left)  # type: ignore[arg-type]
+    elif isinstance(one, ModelOutput):
+        return type(one)(**{name: _rows(part, left, rows) for name, part in one.items()})
+    elif isinstance(one, Tensor) and one.dim() and len(one) == rows:
+        return one[left]
+    return one
 
 
 def left_padded(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -116,35 +227,12 @@ def stream(
     if how.beams > 1:
         yield text_of(tokenizer, generate(model, batch, how)[0], stop)
         return
-    tokens = _Tokens()
-    left, failures = threading.Event(), list[BaseException]()
-
-    def given_up(input_ids: Tensor, _: Tensor, **__: Any) -> Tensor:
-        return torch.full((len(input_ids),), left.is_set(), device=input_ids.device)
-
-    def work() -> None:
-        try:
-            with torch.random.fork_rng(devices=_devices(model)), torch.inference_mode():
-                torch.manual_seed(how.seed)
-                criteria = StoppingCriteriaList([given_up])
-                model.generate(**batch, **how.arguments(), streamer=tokens, stopping_criteria=criteria)
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            tokens.end()
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        yield from _stable(tokens, lambda ids: text_of(tokenizer, ids), end_tokens(model), stop)
-    finally:
-        left.set()
-        thread.join()
-    if failures:
-        raise failures[0]
+    with closing(_steps(model, batch, how)) as steps:
+        ids = (int(token) for _, token in steps)
+        yield from _stable(ids, lambda ids: text_of(tokenizer, ids), end_tokens(model), stop)
 
 
-def _stable(tokens: "_Tokens", spell: Callable[[list[int]], str], ends: set[int], stop: str) -> Iterator[str]:
+def _stable(tokens: Iterable[int], spell: Callable[[list[int]], str], ends: set[int], stop: str) -> Iterator[str]:
     """Text as soon as later tokens do not change it any more."""
     ids: list[int] = []
     done = 0  # characters given out
@@ -167,27 +255,3 @@ def _stable(tokens: "_Tokens", spell: Callable[[list[int]], str], ends: set[int]
 def _shared(one: str, other: str) -> int:
     """How many characters both begin with."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
-
-
-class _Tokens:
-    """What `generate` takes for a streamer: hands tokens, but not the prompt, to another thread."""
-
-    def __init__(self) -> None:
-        self._queue: queue.Queue[int | None] = queue.Queue()
-        self._prompt = True
-
-    def put(self, value: Tensor) -> None:
-        if not self._prompt:
-            for token in value.flatten().tolist():
-                self._queue.put(token)
-        self._prompt = False
-
-    def end(self) -> None:
-        self._queue.put(None)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._queue.get, None)
-
-
-def _devices(model: nn.Module) -> list[torch.device]:
-    return [device for device in {parameter.device for parameter in model.parameters()} if device.type == "cuda"]

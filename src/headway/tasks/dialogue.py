@@ -11,12 +11,13 @@ from transformers import PreTrainedTokenizerBase
 
 from headway.data.encode import Array, Chunk, Encoded
 from headway.data.examples import DIALOGUES
+from headway.data.portions import portions
 from headway.errors import DataError
 from headway.metrics.generation import generation
 from headway.models.base import ModelSource, network
 from headway.tasks.base import Batch, Columns, Moment, Output, Split
 from headway.tasks.chat import Chat
-from headway.tasks.decoding import Decoding, end_tokens, generate, stream, text_of
+from headway.tasks.decoding import Decoding, Request, end_tokens, generate, text_of
 from headway.tasks.language_modelling import check_room, token_losses
 from headway.tasks.seq2seq import generated, measured, token_perplexity
 
@@ -74,7 +75,7 @@ class Dialogue:
         Raises: DataError for a dialogue without an answer, which only what is to be predicted may be.
         """
         chat = Chat(tokenizer, self.template)
-        for batch in table.select(["messages", "origin"]).to_batches(max_chunksize=CHUNK):
+        for batch in portions(table.select(["messages", "origin"]), f"encoding {split}", CHUNK):
             rows = list(zip(batch.column("messages").to_pylist(), batch.column("origin").to_pylist(), strict=True))
             if split != "eval":
                 rows = [(_answered(messages, origin, split), origin) for messages, origin in rows]
@@ -141,10 +142,10 @@ class Dialogue:
         last = [messages[-1] for messages in split.table["messages"].to_pylist()]
         return [message["content"] if message["role"] == "assistant" else None for message in last]
 
-    def respond(
+    def request(
         self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Iterator[str]:
-        """The assistant's answer, piece by piece; a last message of its own is answered anew.
+    ) -> Request:
+        """The assistant's answer; a last message of its own is answered anew.
 
         Raises: DataError where the model has no room for a question and an answer.
         """
@@ -153,9 +154,7 @@ class Dialogue:
         room = (getattr(model.config, "max_position_embeddings", None) or self.max_length) - how.max_new_tokens
         prompt = chat.prompt(row["messages"], max(room, 1), "predict")
         check_room(model, len(prompt.ids), how)
-        ids = torch.tensor([prompt.ids], device=next(iter(model.state_dict().values())).device)
-        batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        yield from stream(model, tokenizer, batch, how, "" if chat.end is not None else chat.stop)
+        return Request(prompt.ids, how, "" if chat.end is not None else chat.stop)
 
 
 def _answered(messages: list[Any], origin: str, split: str) -> list[Any]:

@@ -4,6 +4,7 @@ N documents, B blocks or windows, T tokens, V vocabulary.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from headway.data.encode import Array, Chunk, Encoded
+from headway.data.ahead import ahead
+from headway.data.encode import Array, Chunk, Encoded, Ragged
 from headway.data.examples import TEXTS
+from headway.data.portions import Pieces, pieces
+from headway.data.texts import spread
+from headway.data.tokens import ROWS, Encodings, encoder, flat, separable
 from headway.errors import DataError, ModelError
 from headway.metrics.language import perplexity
 from headway.models.base import ModelSource, network
 from headway.models.build import reserved_positions
 from headway.models.unpadded import Layout, run, runs_unpadded
 from headway.tasks.base import Batch, Columns, Moment, Output, Split
-from headway.tasks.decoding import Decoding, stream
+from headway.tasks.decoding import Decoding, Request
 
-CHUNK = 256  # documents a tokenizer call
+CHUNK = 4096  # windows
 
 
 class LanguageModelling:
@@ -76,57 +81,70 @@ class LanguageModelling:
         }
 
     def encode(self, tokenizer: PreTrainedTokenizerBase, table: pa.Table, split: str) -> Iterator[Chunk]:
-        documents = _documents(tokenizer, table)
         if split == "train" and self.pack:
-            yield from self._packed(documents, tokenizer)
+            yield from self._packed(_texts(tokenizer, table, split), tokenizer)
         else:
-            yield from self._windows(documents)
+            yield from self._windows(_texts(tokenizer, table, split, offsets=True), start_of(tokenizer))
 
-    def _packed(self, documents: Iterator[tuple[int, Array, Array]], tokenizer: Any) -> Iterator[Chunk]:
+    def _packed(self, texts: Iterator[tuple[Pieces, Encodings]], tokenizer: PreTrainedTokenizerBase) -> Iterator[Chunk]:
         """Blocks of max_length tokens of the stream of all documents; the last one may be shorter."""
-        ends = tokenizer.eos_token_id if tokenizer.bos_token_id not in (None, tokenizer.eos_token_id) else None
-        rest = np.zeros((2, 0), np.int64)  # tokens, and which document each is of
+        start, end = start_of(tokenizer), tokenizer.eos_token_id
+        ends = end is not None and tokenizer.bos_token_id not in (None, end)
+        rest = np.zeros((1 if self.across else 2, 0), np.int32)  # tokens, and which document each is of
         step = self.max_length - 1
-        for row, ids, _ in documents:
-            text = ids if ends is None else np.append(ids, ends)
-            rest = np.concatenate([rest, [text, np.full(len(text), row)]], 1)
-            whole = (rest.shape[1] - 1) // step
-            if whole >= CHUNK:
-                yield self._cut(rest, range(0, whole * step, step))
-                rest = rest[:, whole * step :]
+        for some, found in texts:
+            more, sizes = _framed(flat(found), some, start, end if ends else None)
+            rows = [more] if self.across else [more, np.repeat(some.rows, sizes)]
+            rest = np.concatenate([rest, np.stack(rows).astype(np.int32)], 1)
+            whole = max(0, rest.shape[1] - 1) // step
+            yield from self._cut(rest[:, : whole * step + 1])
+            rest = rest[:, whole * step :]
         if rest.shape[1] > 1:
-            yield self._cut(rest, range(0, rest.shape[1] - 1, step))
+            yield from self._cut(rest)
 
-    def _cut(self, stream: Array, starts: range) -> Chunk:
-        """Blocks of [2, tokens]; where documents are kept apart, with their numbers in each block, from 0."""
-        pieces = [stream[:, at : at + self.max_length] for at in starts]
-        chunk = _blocks([ids for ids, _ in pieces])
-        if self.across:
-            return chunk
-        numbers = [(owners - owners[0]) for _, owners in pieces]
-        begun = np.asarray([len(np.unique(one)) - 1 for one in numbers], np.int64)
-        documents = {"document": [one.tolist() for one in numbers]}
-        return Chunk({**chunk.sequences, **documents}, {**chunk.columns, "begun": begun})
+    def _cut(self, stream: Array) -> Iterator[Chunk]:
+        """Blocks of [1 or 2, tokens], neighbours sharing one; the last may be shorter. Where documents are kept apart,
+        with their numbers in each block, from 0."""
+        step = self.max_length - 1
+        starts = np.arange(0, stream.shape[1] - 1, step)
+        if not len(starts):
+            return
+        sizes = np.minimum(self.max_length, stream.shape[1] - starts)
+        places = spread(starts, sizes)
+        columns = {"first": np.ones(len(starts), np.int64), "bytes": np.zeros(len(starts), np.int64)}
+        sequences = {"input_ids": Ragged(stream[0, places], sizes)}
+        if not self.across:
+            numbers = stream[1, places] - np.repeat(stream[1, starts], sizes)
+            sequences["document"] = Ragged(numbers, sizes)
+            columns["begun"] = _changes(numbers, sizes)
+        yield Chunk(sequences, columns)
 
-    def _windows(self, documents: Iterator[tuple[int, Array, Array]]) -> Iterator[Chunk]:
+    def _windows(self, texts: Iterator[tuple[Pieces, Encodings]], start: int) -> Iterator[Chunk]:
         """Windows of one document each, which say from where on they are scored."""
-        blocks, places, firsts, sizes = [], [], [], []
-        for row, ids, bytes_ in documents:
-            begin, scored = 0, 1
-            while scored < len(ids) or begin == 0:
-                end = min(begin + self.max_length, len(ids))
-                blocks.append(ids[begin:end])
-                places.append(row)
-                firsts.append(scored - begin)
-                sizes.append(int(bytes_[scored:end].sum()))
-                scored, begin = end, begin + self.stride
-                if end == len(ids):
-                    break
-            if len(blocks) >= CHUNK:
-                yield _blocks(blocks, places, firsts, sizes)
-                blocks, places, firsts, sizes = [], [], [], []
-        if blocks:
-            yield _blocks(blocks, places, firsts, sizes)
+        found = self._each_window(texts, start)
+        while windows := list(islice(found, CHUNK)):
+            ids, *columns = zip(*windows, strict=True)
+            sizes = np.fromiter(map(len, ids), np.int64, len(ids))
+            first, size, example = (np.asarray(one, np.int64) for one in columns)
+            named = {"first": first, "bytes": size, "example": example}
+            yield Chunk({"input_ids": Ragged(np.concatenate(ids), sizes)}, named)
+
+    def _each_window(
+        self, texts: Iterator[tuple[Pieces, Encodings]], start: int
+    ) -> Iterator[tuple[Array, int, int, int]]:
+        """Its tokens, the place of the first that is scored, the bytes of those, and its document's row."""
+        nothing = (np.asarray([start]), np.zeros(1, np.int64), 1)
+        ids, sizes, first = nothing  # of the document, from where its next window begins
+        for some, found in texts:
+            for text, one, row, last in zip(some.texts, found, some.rows.tolist(), some.last.tolist(), strict=True):
+                ids = np.concatenate([ids, np.asarray(one.ids, np.int64)])
+                sizes = np.concatenate([sizes, _bytes(text, one.offsets)])
+                while len(ids) > self.max_length:
+                    yield ids[: self.max_length], first, int(sizes[first : self.max_length].sum()), row
+                    ids, sizes, first = ids[self.stride :], sizes[self.stride :], self.max_length - self.stride
+                if last:
+                    yield ids, first, int(sizes[first:].sum()), row
+                    ids, sizes, first = nothing
 
     def terms(self, encoded: Encoded, items: Array, moment: Moment) -> Array:
         terms: Array = encoded.sizes("input_ids", items) - encoded.columns["first"][items]
@@ -180,15 +198,14 @@ class LanguageModelling:
     def gold(self, split: Split) -> None:
         return None
 
-    def respond(
+    def request(
         self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Iterator[str]:
-        """What comes after the text, piece by piece. Raises: ModelError for a text that leaves no room."""
+    ) -> Request:
+        """What comes after the text. Raises: DataError for a text that leaves no room."""
         ids = np.concatenate([[start_of(tokenizer)], _pieces(tokenizer, [row["text"]])["input_ids"][0]])
         how = self.decoding.changed(options)
         check_room(model, len(ids), how)
-        prompt = torch.from_numpy(ids.astype(np.int64))[None].to(next(iter(model.state_dict().values())).device)
-        yield from stream(model, tokenizer, {"input_ids": prompt, "attention_mask": torch.ones_like(prompt)}, how)
+        return Request(ids.tolist(), how)
 
 
 def token_losses(model: Any, input_ids: Tensor, attention_mask: Tensor, documents: Tensor | None = None) -> Tensor:
@@ -227,15 +244,31 @@ def check_room(model: Any, prompt: int, how: Decoding) -> None:
         )
 
 
-def _documents(tokenizer: PreTrainedTokenizerBase, table: pa.Table) -> Iterator[tuple[int, Array, Array]]:
-    """(row, ids with the start token before them, bytes of text that each id stands for) of each document."""
-    start, row = start_of(tokenizer), 0
-    for batch in table.select(["text"]).to_batches(max_chunksize=CHUNK):
-        texts = batch.column("text").to_pylist()
-        pieces = _pieces(tokenizer, texts)
-        for text, ids, offsets in zip(texts, pieces["input_ids"], pieces["offset_mapping"], strict=True):
-            yield row, np.asarray([start, *ids], np.int64), _bytes(text, offsets)
-            row += 1
+def _texts(
+    tokenizer: PreTrainedTokenizerBase, table: pa.Table, split: str, *, offsets: bool = False
+) -> Iterator[tuple[Pieces, Encodings]]:
+    """All texts in turn, long ones in pieces, with what they are as tokens."""
+    known = encoder(tokenizer, offsets=True, add_special_tokens=False)
+    encode = encoder(tokenizer, offsets=offsets, add_special_tokens=False)
+    given = pieces(table, "text", f"encoding {split}", ROWS, separable(known))
+    return ahead(lambda some: encode(some.texts), given)
+
+
+def _framed(ids: Ragged, some: Pieces, start: int, end: int | None) -> tuple[Array, Array]:
+    """Tokens of all pieces with those that begin and end a document, and how many of them each piece has."""
+    ends = np.cumsum(ids.sizes)
+    there = np.stack([some.first, some.last & (end is not None)], 1)  # [n,2]: a token before, after each piece
+    places = np.stack([ends - ids.sizes, ends], 1)[there]
+    tokens = np.broadcast_to([start, end or 0], there.shape)[there]
+    return np.insert(ids.values, places, tokens), ids.sizes + there.sum(1)
+
+
+def _changes(numbers: Array, sizes: Array) -> Array:
+    """How often a number differs from the one before it in its own block, [B]."""
+    changed = np.append(0, np.diff(numbers) != 0)
+    starts = np.cumsum(sizes) - sizes
+    changed[starts] = 0
+    return np.add.reduceat(changed, starts, dtype=np.int64)
 
 
 def _pieces(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> Any:
@@ -243,27 +276,12 @@ def _pieces(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> Any:
 
 
 def _bytes(text: str, offsets: list[tuple[int, int]]) -> Array:
-    """UTF-8 bytes from the end of one token to that of the next, [1 + tokens]; together all of the text's."""
+    """UTF-8 bytes from the end of the token before to that of each, [T]; together all of the text's."""
     if not offsets:
-        return np.zeros(1, np.int64)
+        return np.zeros(0, np.int64)
     characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     widths = 1 + (characters >= 0x80) + (characters >= 0x800) + (characters >= 0x10000)
     until = np.concatenate([[0], np.cumsum(widths)])  # bytes before each character
     ends = np.maximum.accumulate(np.asarray([end for _, end in offsets]))
     ends[-1] = len(characters)
-    return np.concatenate([[0], np.diff(until[ends], prepend=0)])
-
-
-def _blocks(
-    blocks: list[Array],
-    places: list[int] | None = None,
-    firsts: list[int] | None = None,
-    sizes: list[int] | None = None,
-) -> Chunk:
-    """`first`: where scoring begins in each block, 1 or later."""
-    columns = {"first": firsts or [1] * len(blocks), "bytes": sizes or [0] * len(blocks)}
-    columns |= {"example": places} if places is not None else {}
-    return Chunk(
-        {"input_ids": [block.tolist() for block in blocks]},
-        {name: np.asarray(values, np.int64) for name, values in columns.items()},
-    )
+    return np.diff(until[ends], prepend=0)

@@ -15,12 +15,13 @@ from transformers import PreTrainedTokenizerBase
 
 from headway.data.encode import Array, Chunk, Encoded
 from headway.data.examples import PARALLEL
+from headway.data.portions import portions
 from headway.errors import ModelError
 from headway.metrics.generation import generation
 from headway.metrics.language import perplexity
 from headway.models.base import ModelSource, network
 from headway.tasks.base import Batch, Columns, Moment, Output, Split
-from headway.tasks.decoding import Decoding, generate, stream, text_of
+from headway.tasks.decoding import Decoding, Request, generate, text_of
 
 CHUNK = 1000  # examples a tokenizer call
 SCORES = {"bleu": ("bleu",), "chrf": ("chrf",), "rouge": ("rouge_l", "rouge1", "rouge2")}
@@ -90,7 +91,7 @@ class SequenceToSequence:
     def encode(self, tokenizer: PreTrainedTokenizerBase, table: pa.Table, split: str) -> Iterator[Chunk]:
         """Every target ends with the token that ends a text, also one that was cut."""
         end = end_of(tokenizer)
-        for batch in table.select(["text", "target"]).to_batches(max_chunksize=CHUNK):
+        for batch in portions(table.select(["text", "target"]), f"encoding {split}", CHUNK):
             targets = batch.column("target").to_pylist()
             sources, encodings = self._sources(tokenizer, batch.column("text").to_pylist())
             pieces = tokenizer(
@@ -179,13 +180,11 @@ class SequenceToSequence:
     def gold(self, split: Split) -> Sequence[Any]:
         return split.table["target"].to_pylist()
 
-    def respond(
+    def request(
         self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, row: Mapping[str, Any], options: Mapping[str, Any]
-    ) -> Iterator[str]:
-        """The text for one source, piece by piece."""
-        source = torch.tensor(self._sources(tokenizer, [row["text"]])[0], device=next(model.parameters()).device)
-        batch = {"input_ids": source, "attention_mask": torch.ones_like(source)}
-        yield from stream(model, tokenizer, batch, self.decoding.changed(options))
+    ) -> Request:
+        """The text for one source."""
+        return Request(self._sources(tokenizer, [row["text"]])[0][0], self.decoding.changed(options))
 
 
 def measured(metrics: Sequence[str]) -> tuple[str, ...]:
