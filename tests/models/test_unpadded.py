@@ -138,3 +138,23 @@ def test_a_model_that_reads_its_neighbours_is_found_out() -> None:
 
 def test_the_pooler_of_the_model_itself_is_padded() -> None:
     assert not Backbone(made(CONFIGS["bert"]), "pooler").unpadded
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2"])
+def test_attention_with_dropout_is_that_without_where_nothing_is_dropped(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a processor it is done in steps then, left to right too."""
+    ids, mask = batch()
+    config = deepcopy(CONFIGS[name])
+    for key in ("hidden_dropout_prob", "embd_pdrop", "resid_pdrop"):
+        setattr(config, key, 0.0)
+    asked: list[float] = []
+    monkeypatch.setattr(unpadded, "dropped", lambda values, rate: asked.append(rate) or values)
+    backbone = Backbone(made(config))
+    with torch.no_grad():
+        expected = backbone.eval()(ids, mask).last_hidden_state
+        assert not asked
+        found = backbone.train()(ids, mask).last_hidden_state
+    assert set(asked) == {0.1}
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)

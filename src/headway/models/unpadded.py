@@ -17,6 +17,9 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from headway.models import varlen
+from headway.models.dropout import dropped
+
 NAME = "unpadded"  # among transformers' attention implementations
 TOLERANCE = 1e-4  # between the two ways, on the model's own weights in single precision
 _TRIED = (3, 7, 5)  # lengths of the sequences on which a model is tried
@@ -64,6 +67,12 @@ class Layout:
         starts = torch.repeat_interleave(lengths.cumsum(0) - lengths, lengths)
         return (torch.arange(int(lengths.sum())) - starts).to(self.places.device)
 
+    @cached_property
+    def bounds(self) -> varlen.Bounds:
+        """For a kernel that takes all lengths at once."""
+        offsets = torch.tensor([0, *self.lengths]).cumsum(0)
+        return varlen.Bounds(offsets.to(self.places.device), self.lengths[0], self.lengths[-1])
+
     def row(self, padded: Tensor) -> Tensor:
         """[B,T] -> [1,S]"""
         return padded.flatten()[self.places][None]
@@ -88,22 +97,39 @@ def attention(
 ) -> tuple[Tensor, None]:
     """query [1,H,S,D/H], key and value with as many heads or fewer -> [1,S,H,D/H]; without a layout, SDPA as ever.
 
-    Sequences of one length are one call of scaled_dot_product_attention, which needs no mask.
+    On a GPU one kernel takes all sequences, where one does; else those of one length are a call, which needs no mask.
     """
     if layout is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, is_causal, **others)
     repeats = getattr(module, "num_key_value_groups", 1)
-    whole = (query, repeat_kv(key, repeats), repeat_kv(value, repeats))
-    causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+    whole = [one[0] for one in (query, repeat_kv(key, repeats), repeat_kv(value, repeats))]  # [H,S,D/H]
+    causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if query.device.type == "cuda":
+        dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else query.dtype
+        if kernel := varlen.kernel(query.device, dtype, query.shape[-1], dropout > 0, causal):
+            q, k, v = (one.transpose(0, 1).to(dtype) for one in whole)
+            return kernel(q, k, v, layout.bounds, scale, dropout, causal)[None], None
+    within = _with_dropout if dropout and query.device.type == "cpu" else _without
     sizes = [count * length for count, length in layout.groups]
     rows = []
-    for (count, length), *parts in zip(layout.groups, *(torch.split(one[0], sizes, 1) for one in whole), strict=True):
-        q, k, v = (part.unflatten(1, (count, length)).transpose(0, 1) for part in parts)  # [count, H, length, D/H]
-        mixed = F.scaled_dot_product_attention(
-            q, k, v, dropout_p=dropout, scale=scaling, is_causal=bool(causal) and length > 1
-        )
-        rows.append(mixed.transpose(1, 2).flatten(0, 1))
+    for shape, *parts in zip(layout.groups, *(torch.split(one, sizes, 1) for one in whole), strict=True):
+        q, k, v = (part.unflatten(1, shape).transpose(0, 1) for part in parts)  # [count, H, length, D/H]
+        rows.append(within(q, k, v, scale, dropout, causal and shape[1] > 1).transpose(1, 2).flatten(0, 1))
     return torch.cat(rows)[None], None
+
+
+def _without(query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float, causal: bool) -> Tensor:
+    return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scale, is_causal=causal)
+
+
+def _with_dropout(query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float, causal: bool) -> Tensor:
+    """What scaled_dot_product_attention does in steps on a processor then, with our dropout."""
+    scores = torch.matmul(query * scale, key.transpose(-1, -2))
+    if causal:
+        after = torch.ones(scores.shape[-2:], dtype=torch.bool).triu_(1)
+        scores = scores.masked_fill(after, -torch.inf)
+    return torch.matmul(dropped(scores.softmax(-1), dropout), value)
 
 
 AttentionInterface.register(NAME, attention)
@@ -139,6 +165,17 @@ def switch_to(model: PreTrainedModel, first_position: int) -> bool:
 def runs_unpadded(model: Any) -> bool:
     """Whether it was switched to it."""
     return getattr(getattr(model, "config", None), "_attn_implementation", None) == NAME
+
+
+def kernels(model: nn.Module, dtype: torch.dtype) -> str | None:
+    """What attends on this machine's GPU in a network that runs without padding, in words; None where none does so."""
+    part = next((part for part in model.modules() if runs_unpadded(part)), None)
+    if part is None:
+        return None
+    config = cast(PreTrainedModel, part).config.get_text_config()
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    causal = any(getattr(inner, "is_causal", False) for inner in part.modules())
+    return varlen.words(torch.device("cuda"), dtype, width, causal)
 
 
 def _agrees(model: PreTrainedModel, first_position: int) -> bool:
