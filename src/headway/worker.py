@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from headway.errors import HeadwayError
+from headway.imports import unwatched
 from headway.store import layout
 from headway.training.events import VARIABLE, Channel, open_channel
 from headway.training.ranks import Ranks
@@ -24,17 +25,18 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "alloc_cpu")
 def main(run_dir: Path) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     if VARIABLE in os.environ:
-        threading.Thread(target=_end_with_supervisor, daemon=True).start()
+        threading.Thread(target=end_with_supervisor, daemon=True).start()
     with open_channel(run_dir, Ranks.from_environment().rank) as channel:
         return guarded(run_dir, channel)
 
 
 def guarded(run_dir: Path, channel: Channel) -> int:
     """Run the training; whatever happens becomes a status, one line and an exit code."""
-    from headway.config.freeze import config_hash, thaw
-    from headway.config.redact import redact_text
-    from headway.training.loop import run_training
-    from headway.training.stops import Stopped
+    with unwatched():
+        from headway.config.freeze import config_hash, thaw
+        from headway.config.redact import redact_text
+        from headway.training.loop import run_training
+        from headway.training.stops import Stopped
 
     try:
         text = (run_dir / layout.CONFIG).read_text(encoding="utf-8")
@@ -72,7 +74,8 @@ def explain(error: Exception) -> str:
     return f"{type(error).__name__}: {text} (traceback.txt in the run folder)"
 
 
-def _end_with_supervisor() -> None:
+def end_with_supervisor() -> None:
+    """For a thread: waits until standard input closes, and the process is asked to end."""
     while os.read(0, 1):  # not sys.stdin, whose lock a daemon thread must not hold when the interpreter ends
         pass
     os.kill(os.getpid(), signal.SIGTERM)

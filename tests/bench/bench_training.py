@@ -1,65 +1,98 @@
 """What a step costs: Headway beside the field's loops, on the same model, texts and number of real tokens.
 
-python tests/bench/bench_training.py [--rounds 3] [--steps 8] [--only NAME ...] [--write FOLDER]
+python tests/bench/bench_training.py [--gpu] [--rounds 3] [--steps 8] [--only NAME ...] [--write FOLDER]
 
-The ways take turns, so that a busy machine is busy for all of them; every figure is the median over rounds of a ratio
-within one round, with the least and the greatest. CPU seconds stand beside wall seconds.
+The ways take turns, so that a busy machine is busy for all of them, each turn in a process of its own; every figure is
+the median over rounds of a ratio within one round, with the least and the greatest. CPU seconds stand beside wall
+seconds. With --gpu: BERT-base and GPT-2 in bfloat16 on the first NVIDIA GPU, with the utilisation of its peak.
 """
 
 import argparse
-import json
-import os
-import platform
-import statistics
-import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from training_ways import BATCH, WARM, WAYS, Cost, Meter, Setting, quiet, run_training, setting
+from harness import machine, quiet, report, say, shown, spread, table
+from training_ways import SHORT, SMALL, WAYS, WORKS, Cost, Meter, Setting, run_training, setting
+
+from headway.training.peak import known
 
 OURS = "Headway"
 GOALS = {"padded to 512, by hand": 50.0, "HuggingFace Trainer": 4.0, "matrix products alone": 0.75}  # times as fast
 OVERHEAD_GOAL = 2.0  # CPU milliseconds a step
 OVERHEAD_STEPS = 150
+Way = Callable[[Setting, int, int], Cost]
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--gpu", action="store_true")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--steps", type=int, default=8)
     options.add_argument("--only", nargs="*", metavar="NAME", help=f"of {', '.join(WAYS)}")
-    options.add_argument("--write", type=Path, metavar="FOLDER", help="where training.json and training.md go")
+    options.add_argument("--write", type=Path, metavar="FOLDER", help="where NAME.json and NAME.md go")
     given = options.parse_args()
     quiet()
+    ways = {name: way for name, way in WAYS.items() if not given.only or name in given.only}
     with tempfile.TemporaryDirectory() as folder:
-        whole, small = setting(Path(folder) / "whole"), setting(Path(folder) / "small", layers=1)
-        names = [name for name in WAYS if not given.only or name in given.only]
-        costs = rounds({name: WAYS[name] for name in names}, whole, given.steps, given.rounds)
-        extra = rounds({"hand": same_batches, "headway": WAYS[OURS]}, small, OVERHEAD_STEPS, given.rounds)
-    result = {"machine": machine(), "ways": summary(costs), "overhead": overhead(extra)}
-    print(json.dumps(result, indent=2))
-    if given.write:
-        (given.write / "training.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        (given.write / "training.md").write_text(table(result), encoding="utf-8")
+        if given.gpu:
+            measure_gpu(Path(folder), ways, given.steps, given.rounds, given.write)
+        else:
+            measure_cpu(Path(folder), ways, given.steps, given.rounds, given.write)
 
 
-def rounds(
-    ways: dict[str, Callable[[Setting, int, int], Cost]], given: Setting, steps: int, count: int
-) -> dict[str, list[Cost]]:
+def measure_cpu(folder: Path, ways: dict[str, Way], steps: int, count: int, write: Path | None) -> None:
+    costs = rounds(ways, setting(folder / "whole", SHORT), steps, count)
+    small = setting(folder / "small", SMALL)
+    extra = rounds({"hand": same_batches, "headway": WAYS[OURS]}, small, OVERHEAD_STEPS, count)
+    about = machine(threads=1, batch=SHORT.batch)
+    result = {"machine": about, "ways": summary(costs), "overhead": overhead(extra)}
+    report("training", result, page(result), write)
+
+
+def measure_gpu(folder: Path, ways: dict[str, Way], steps: int, count: int, write: Path | None) -> None:
+    name = torch.cuda.get_device_name()
+    sheet = known(name, torch.bfloat16, tensor_cores=True)
+    works = {}
+    for at, (title, work) in enumerate(WORKS.items()):
+        say(title)
+        given = setting(folder / str(at), work)
+        kept = {way: WAYS[way] for way in ways if way != "padded to 512, by hand"}
+        works[title] = summary(rounds(kept, given, steps, count))
+        for row in works[title] if sheet else []:
+            row["utilisation"] = spread(
+                [one["tokens"] * flops(given) / one["wall"] / sheet.flops for one in row["rounds"]]
+            )
+    result = {"machine": machine(gpu=name), "works": works}
+    report("training_gpu", result, gpu_page(result), write)
+
+
+def flops(given: Setting) -> float:
+    """Of training on one real token: 6 for each weight of a matrix, and attention (Chowdhery et al. 2022, appendix B).
+
+    A causal model's output layer counts; embeddings do not.
+    """
+    assert given.work.shape is not None
+    layers, width, _ = given.work.shape
+    lengths = [len(row["input_ids"]) for row in given.rows]
+    seen = sum(length**2 for length in lengths) / sum(lengths)  # tokens that a token attends to
+    output = len(given.tokenizer) * width if given.work.decoder else 0
+    return 6 * (12 * layers * width**2 + output) + 12 * layers * width * seen
+
+
+def rounds(ways: dict[str, Way], given: Setting, steps: int, count: int) -> dict[str, list[Cost]]:
     costs: dict[str, list[Cost]] = {name: [] for name in ways}
     for turn in range(count):
         for name, way in ways.items():
-            costs[name].append(way(given, steps, turn))
+            with ProcessPoolExecutor(1, get_context("spawn"), quiet) as alone:
+                costs[name].append(alone.submit(way, given, steps, turn).result())
             one = costs[name][-1]
-            print(
-                f"round {turn + 1} of {count}: {name}: {1e3 * one.cpu / one.tokens:.3f} CPU-ms a token", file=sys.stderr
-            )
+            say(f"round {turn + 1} of {count}: {name}: {1e3 * one.cpu / one.tokens:.3f} CPU-ms a token")
     return costs
 
 
@@ -67,12 +100,12 @@ def same_batches(given: Setting, steps: int, seed: int) -> Cost:
     """The loop that one would write by hand around Headway's own batches and model, without any record."""
     import headway.training.loop as loop
 
-    meter = Meter()
+    meter = Meter(given.work, steps)
 
     def count(_: Any, module: Any, datamodule: Any) -> None:
         model, task = module.model, module.task
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-        for step in range(steps + WARM):
+        for step in range(steps + given.work.warm):
             batch = datamodule.steps[step, 0]
             (task.loss(model, batch["inputs"]).losses.sum(0) / batch["terms"]).sum().backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -125,53 +158,35 @@ def overhead(costs: dict[str, list[Cost]]) -> dict[str, Any]:
     }
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "least": min(values), "greatest": max(values)}
-
-
-def machine() -> dict[str, Any]:
-    model = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.processor(),
-    )
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "threads": 1,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "batch": BATCH,
-    }
-
-
-def table(result: dict[str, Any]) -> str:
+def page(result: dict[str, Any]) -> str:
     about = result["machine"]
-    lines = [
-        f"Measured {about['date']} on {about['cores']} cores of {about['cpu']}, one thread, torch {about['torch']}, "
-        f"transformers {about['transformers']}; batches of {about['batch']} short texts; medians (least to greatest).",
-        "",
-        "| way | examples/s | Headway is so many times as fast | by CPU time | goal |",
-        "|---|---|---|---|---|",
-    ]
+    rows = []
     for row in result["ways"]:
         cells = [shown(row.get(key)) for key in ("examples_per_s", "ours_wall", "ours_cpu")]
-        lines.append(f"| {row['way']} | {' | '.join(cells)} | {row.get('goal') or ''} |")
+        rows.append([row["way"], *cells, row.get("goal")])
     extra = result["overhead"]
-    lines += [
-        "",
-        f"Over a loop by hand on the same batches, with a row of history each step: "
-        f"{shown(extra['cpu_ms_a_step'])} CPU-ms a step (goal: {extra['goal']:g}).",
+    return (
+        f"Measured {about['date']} on {about['cores']} cores of {about['cpu']}, one thread, torch {about['torch']}, "
+        f"transformers {about['transformers']}; batches of {about['batch']} short texts; medians (least to greatest)."
+        "\n\n" + table(["way", "examples/s", "Headway is so many times as fast", "by CPU time", "goal"], rows) + "\n\n"
+        "Over a loop by hand on the same batches, with a row of history each step: "
+        f"{shown(extra['cpu_ms_a_step'])} CPU-ms a step (goal: {extra['goal']:g}).\n"
+    )
+
+
+def gpu_page(result: dict[str, Any]) -> str:
+    about = result["machine"]
+    parts = [
+        f"Measured {about['date']} on {about['gpu']}, bfloat16, torch {about['torch']}, transformers "
+        f"{about['transformers']}; medians (least to greatest). Utilisation: of the peak in the data sheet."
     ]
-    return "\n".join(lines) + "\n"
-
-
-def shown(one: dict[str, float] | None) -> str:
-    return "" if one is None else f"{one['median']:.2f} ({one['least']:.2f} to {one['greatest']:.2f})"
+    for title, ways in result["works"].items():
+        rows = [
+            [row["way"], *(shown(row.get(key)) for key in ("examples_per_s", "ours_wall", "utilisation"))]
+            for row in ways
+        ]
+        parts += [f"## {title}", table(["way", "examples/s", "Headway is so many times as fast", "utilisation"], rows)]
+    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":

@@ -80,3 +80,18 @@ def test_the_environment_lists_exact_versions() -> None:
     assert lines[0].startswith("# Python 3.")
     assert any(line.startswith("pytest==") for line in lines)
     assert lines[2:] == sorted(lines[2:], key=str.lower)
+
+
+def test_the_environment_takes_names_from_the_head_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "odd_one-1.2.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: Odd.One\nVersion: 1.2+cpu\n\nName: other\n")
+    (tmp_path / "nameless-1.dist-info").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    provenance._packages.cache_clear()
+    try:
+        lines = provenance.environment().splitlines()
+    finally:
+        provenance._packages.cache_clear()
+    assert "Odd.One==1.2+cpu" in lines
+    assert not any(line.startswith(("other", "None", "nameless")) for line in lines)

@@ -130,14 +130,13 @@ class Task:
 def _launch(composer: Composer, overrides: list[str], task: Task) -> int:
     hydra = Hydra("headway", composer.loader)
     GlobalHydra.instance().initialize(hydra)
-    mode = "MULTIRUN" if composer.multirun else "RUN"
-    lines = [*(line for line in overrides if not line.startswith("hydra.mode=")), f"hydra.mode={mode}"]
     try:
         if not composer.multirun:
-            hydra.run(composer.config_name, task, lines)
+            hydra.run(composer.config_name, task, overrides)
             if task.error is not None:
                 raise task.error
             return task.codes[0]
+        lines = [*(line for line in overrides if not line.startswith("hydra.mode=")), "hydra.mode=MULTIRUN"]
         batches = hydra.multirun(composer.config_name, task, lines)
     except HydraException as error:
         raise ConfigError([redact_text(one_line(error))]) from error

@@ -13,10 +13,11 @@ from pathlib import Path
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
@@ -29,7 +30,34 @@ COMPOSITION_ERRORS = (
 )
 
 
-def make_loader(primary: Path, config_dirs: Sequence[str | Path] = ()) -> ConfigLoaderImpl:
+class Loader(ConfigLoaderImpl):
+    """Hydra's own, but what it composed last it does not compose anew: a run's config is asked for twice, to check and
+    to run it."""
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        super().__init__(config_search_path)
+        self._asked: tuple[object, ...] = ()
+        self._composed: DictConfig | None = None
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
+        """A config that is the caller's own to change."""
+        asked = (config_name, *overrides, run_mode, from_shell, validate_sweep_overrides)
+        if self._composed is None or asked != self._asked:
+            self._composed = super().load_configuration(
+                config_name, overrides, run_mode, from_shell, validate_sweep_overrides
+            )
+            self._asked = asked
+        return copy.deepcopy(self._composed)
+
+
+def make_loader(primary: Path, config_dirs: Sequence[str | Path] = ()) -> Loader:
     """A loader over Headway's folder and the user's. Raises: ConfigError for a folder that is not there."""
     version.setbase("1.3")
     setup_globals()
@@ -38,7 +66,7 @@ def make_loader(primary: Path, config_dirs: Sequence[str | Path] = ()) -> Config
         if not folder.is_dir():
             raise ConfigError([f"--config-dir={folder}: no such folder"])
         search_path.prepend("command-line", f"file://{folder.absolute()}", anchor=SearchPathQuery(provider="schema"))
-    return ConfigLoaderImpl(config_search_path=search_path)
+    return Loader(search_path)
 
 
 @contextmanager

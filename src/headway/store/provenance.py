@@ -6,6 +6,8 @@ import platform
 import subprocess
 import sys
 import threading
+from email.message import Message
+from email.parser import HeaderParser
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,8 +48,14 @@ def environment() -> str:
 
 @cache
 def _packages() -> list[str]:
-    found = {f"{dist.name}=={dist.version}" for dist in importlib.metadata.distributions() if dist.metadata["Name"]}
-    return sorted(found, key=str.lower)
+    heads = map(_head, importlib.metadata.distributions())
+    return sorted({f"{head['Name']}=={head['Version']}" for head in heads if head["Name"]}, key=str.lower)
+
+
+def _head(found: importlib.metadata.Distribution) -> Message:
+    """What `found.metadata` is, but for the description, which takes ten times as long to parse."""
+    text = found.read_text("METADATA") or found.read_text("PKG-INFO") or ""
+    return HeaderParser().parsestr(text.partition("\n\n")[0])
 
 
 def packages(environment: str) -> dict[str, str]:

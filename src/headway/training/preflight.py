@@ -5,6 +5,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from headway.errors import ConfigError, HeadwayError
+from headway.imports import unwatched
 
 
 def preflight(config: DictConfig) -> dict[str, Any]:
@@ -13,9 +14,10 @@ def preflight(config: DictConfig) -> dict[str, Any]:
     Returns plain data: "lines" to print, and the facts behind them.
     Raises: ConfigError with every fault of data and model together.
     """
-    from headway.data.prepare import prepare
-    from headway.training.display import describe_facts
-    from headway.training.session import open_parts, plain, trainer_problems
+    with unwatched():
+        from headway.data.prepare import prepare
+        from headway.training.display import describe_facts
+        from headway.training.session import open_parts, plain, trainer_problems
 
     parts = open_parts(config)
     problems = trainer_problems(config, parts.task)
