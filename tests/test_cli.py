@@ -54,7 +54,15 @@ def look(step):
     seen[step] = sorted(set(sys.modules) & set({HEAVY!r}) - {{name for names in seen.values() for name in names}})
 """
 COMMAND_LINES = (
-    *("--help", "train --help", "check --help", "predict --help", "train --cfg job", "train optimizer=sgd --help"),
+    *(
+        "--help",
+        "train --help",
+        "check --help",
+        "tune-batch --help",
+        "predict --help",
+        "train --cfg job",
+        "train optimizer=sgd --help",
+    ),
     *(
         "train --prepare",
         "train optimizer.lrr=1",

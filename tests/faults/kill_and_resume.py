@@ -1,7 +1,8 @@
 """Harness of guarantee 1: train, kill -9 at random moments, resume; everything must equal the uninterrupted run.
 
 Run as a script: python kill_and_resume.py FOLDER MODEL KILLS SEED. It imports the heavy libraries once and forks a
-fresh process for every attempt, so that a kill costs a second and not ten. Prints one JSON object.
+fresh process for every attempt, so that a kill costs a second and not ten. Prints one JSON object, in which `pairs`
+says how many of all pairs of values of AXES, and of a value and a task, have met in a run.
 """
 
 import itertools
@@ -12,6 +13,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 STEPS = 24  # of 8 items: two epochs of the classification data
@@ -22,8 +24,15 @@ AXES = {
     "workers": (0, 2),
     "accumulate": (1, 2),
     "val_every": (3, 5),
+    "precision": ("32-true", "bf16-mixed"),
+    "attention": ("unpadded", "sdpa"),
+    "checkpointing": (False, True),
+    # aot_eager: what torch.compile traces, forward and backward, run without generated code, which takes a minute
+    "compile": (None, "aot_eager"),
 }
+LONG = 100  # kills from which generated code is tried too, where there is a compiler
 ANSWERED = ("Classification", "Regression", "MultiLabel", "Tagging", "QuestionAnswering")  # tasks with a gold answer
+TRANSFORMERS = ("Pretrained", "Scratch")  # models that have attention
 WORDS = ["good", "great", "fine", "bad", "awful", "poor", "film", "story", "plot", "acting"]
 BYTES = {"_target_": "headway.tokenizers.trained.Trained", "kind": "byte"}
 FILES = {"_target_": "headway.data.sources.files.read"}
@@ -72,6 +81,10 @@ def task_cases(model: str, folder: Path) -> dict[str, dict]:
             "task": task("language_modelling", "LanguageModelling", max_length=32, across=False),
             "data": prose, "model": scratch("gpt2"), "tokenizer": BYTES,
         },
+        "packed": {
+            "task": task("language_modelling", "LanguageModelling", max_length=32, across=True),
+            "data": prose, "model": scratch("llama"), "tokenizer": BYTES,
+        },
         "masked_lm": {
             "task": task("masked_lm", "MaskedLanguageModelling", max_length=32, next_sentence=True, whole_words=True),
             "data": prose, "model": bert,
@@ -97,12 +110,14 @@ def config(parts: dict, axes: dict) -> str:
     """The frozen config of one case."""
     import yaml
 
-    dropout = {} if "lora" in str(parts.get("adapter")).lower() else {"dropout": axes["dropout"]}
+    model = {} if "lora" in str(parts.get("adapter")).lower() else {"dropout": axes["dropout"]}
+    if parts["model"]["_target_"].endswith(TRANSFORMERS):
+        model |= {"attn_implementation": axes["attention"], "gradient_checkpointing": axes["checkpointing"]}
     node = {
         **{"project": "harness", "name": None, "tags": [], "notes": None, "seed": 1, "runs_dir": "runs"},
         **parts,
         "data": {**parts["data"], "val_fraction": 0.2, "test_fraction": 0.0, "stratify": False},
-        "model": {**parts["model"], **dropout},
+        "model": {**parts["model"], **model},
         "batch": {
             "size": 8,
             "eval_size": 16,
@@ -112,9 +127,9 @@ def config(parts: dict, axes: dict) -> str:
         "scheduler": {"_target_": "headway.training.schedules.linear", "warmup": 0.1},
         "trainer": {
             **{"max_epochs": None, "max_steps": STEPS, "val_every": axes["val_every"], "checkpoint_every": 3},
-            **{"keep": 2, "gradient_clip_val": 1.0, "precision": "32-true", "accelerator": "cpu", "devices": 1},
+            **{"keep": 2, "gradient_clip_val": 1.0, "precision": axes["precision"], "accelerator": "cpu", "devices": 1},
             **{"num_nodes": 1, "threads": 1, "monitor": None, "monitor_mode": None, "patience": None, "log_every": 1},
-            **{"max_restarts": 0, "test": False, "deterministic": True},
+            **{"max_restarts": 0, "test": False, "deterministic": True, "compile": axes["compile"] is not None},
             "train_predictions": parts["task"]["_target_"].endswith(ANSWERED),
         },
         "tracker": {"_target_": None},
@@ -158,8 +173,8 @@ def make_run(folder: Path, text: str) -> Path:
     )  # fmt: skip
 
 
-def attempt(run: Path) -> int:
-    """Start one training process on `run`; returns its pid."""
+def attempt(run: Path, backend: str | None) -> int:
+    """Start one training process on `run`; returns its pid. backend: of torch.compile."""
     pid = os.fork()
     if pid:
         return pid
@@ -168,6 +183,7 @@ def attempt(run: Path) -> int:
     os.dup2(devnull, 1)
     trace = os.open(run / "trace.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
+        from headway.training.compiled import Compiled
         from headway.training.events import SilentChannel
         from headway.training.loaders import TrainSteps
         from headway.worker import guarded
@@ -180,6 +196,7 @@ def attempt(run: Path) -> int:
             return fetch(self, key)
 
         TrainSteps.__getitem__ = traced
+        Compiled.__init__.__defaults__ = (backend,)
         os._exit(guarded(run, SilentChannel()))
     finally:
         os._exit(99)
@@ -228,20 +245,20 @@ def outcome(run: Path) -> dict:
     }  # fmt: skip
 
 
-def kill_and_resume(run: Path, kills: int, draw: random.Random) -> int:
+def kill_and_resume(run: Path, backend: str | None, kills: int, draw: random.Random) -> int:
     """Kill `kills` attempts at random rows, then let one finish; returns how many were really killed."""
     done = 0
     for _ in range(kills):
         history = run / "history.jsonl"
         seen = history.read_bytes().count(b"\n") if history.exists() else 0
-        pid = attempt(run)
+        pid = attempt(run, backend)
         if not wait_for_rows(run, seen + draw.randint(1, 12), pid):
             continue  # it finished before the moment came
         time.sleep(draw.random() * 0.02)  # anywhere in a step, a validation or a save
         os.killpg(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         done += 1
-    pid = attempt(run)
+    pid = attempt(run, backend)
     _, status = os.waitpid(pid, 0)
     if os.waitstatus_to_exitcode(status) != 0:
         raise RuntimeError(f"the last attempt ended with {status}: {(run / 'traceback.txt').read_text()}")
@@ -258,30 +275,44 @@ def main(folder: Path, model: str, kills: int, seed: int) -> None:
     draw = random.Random(seed)
     write_data(folder)
     parts = task_cases(model, folder)
-    combinations = [dict(zip(AXES, values, strict=True)) for values in itertools.product(*AXES.values())]
-    # every task in turn, each time under other circumstances; classification under all of them in the long run
-    cases = [(task, axes) for axes in draw.sample(combinations, len(combinations)) for task in parts]
+    if kills >= LONG and shutil.which(os.environ.get("CXX", "g++")):
+        AXES["compile"] = (None, "aot_eager", "inductor")
+    every, met = {"task": tuple(parts), **AXES}, set()
     attempts, done, failures, tasks = 0, 0, [], dict.fromkeys(parts, 0)
-    while done < kills or attempts < len(parts):
-        task, axes = cases[attempts % len(cases)]
+    while done < kills or attempts < len(parts):  # every task in turn, each time under other circumstances
+        task = list(parts)[attempts % len(parts)]
+        drawn = [{"task": task} | {name: draw.choice(values) for name, values in AXES.items()} for _ in range(50)]
+        if task == "language_modelling":  # only without padding are documents kept apart
+            drawn = [one | {"attention": "unpadded", "compile": None} for one in drawn]
+        if kills < LONG and attempts % 5:  # tracing takes most of the time of a case
+            drawn = [one | {"compile": None} for one in drawn]
+        axes = max(drawn, key=lambda axes: len(set(pairs(axes)) - met))
+        met |= set(pairs(axes))
         text = config(parts[task], axes)
         reference = make_run(folder / "runs", text)
-        _, status = os.waitpid(attempt(reference), 0)
+        _, status = os.waitpid(attempt(reference, axes["compile"]), 0)
         if os.waitstatus_to_exitcode(status) != 0:
             raise RuntimeError(f"the uninterrupted run failed: {(reference / 'traceback.txt').read_text()}")
         run = make_run(folder / "runs", text)
-        killed = kill_and_resume(run, draw.randint(1, 3), draw)
+        killed = kill_and_resume(run, axes["compile"], draw.randint(1, 3), draw)
         done += killed
         tasks[task] += killed
         attempts += 1
         expected, found = outcome(reference), outcome(run)
         differing = [name for name in expected if expected[name] != found[name]]
         if differing or found["step"] != STEPS:
-            failures.append({"task": task, "axes": axes, "differs": differing, "run": str(run)})
+            failures.append({"axes": axes, "differs": differing, "run": str(run)})
         if not differing:
             shutil.rmtree(run)
             shutil.rmtree(reference)
-    print(json.dumps({"runs": attempts, "kills": done, "failures": failures, "tasks": tasks}))
+    possible = sum(len(one) * len(other) for one, other in itertools.combinations(every.values(), 2))
+    said = {"tasks": tasks, "pairs": [len(met), possible], "compile": [name or "none" for name in AXES["compile"]]}
+    print(json.dumps({"runs": attempts, "kills": done, "failures": failures, **said}))
+
+
+def pairs(axes: dict) -> Iterator[tuple]:
+    """What meets in a case: one that brings many new pairs together finds most for its time."""
+    return itertools.combinations(axes.items(), 2)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ def run_harness(folder: Path, model: Path, kills: int, seed: int) -> dict:
     assert result.returncode == 0, result.stderr[-3000:]
     found = json.loads(result.stdout.splitlines()[-1])
     said = f"{found['runs']} runs, {found['kills']} kills, {len(found['failures'])} failures; {found['tasks']}"
-    print(f"\nkill and resume: {said}")
+    met, possible = found["pairs"]
+    print(f"\nkill and resume: {said}; {met} of {possible} pairs of modes; compiled by: {', '.join(found['compile'])}")
     return found
 
 

@@ -34,6 +34,19 @@ def test_another_number_of_threads_is_another_peak(benchmarks: list[torch.dtype]
     assert len(benchmarks) == 1
 
 
+def test_products_in_less_precision_have_a_peak_of_their_own(benchmarks: list[torch.dtype]) -> None:
+    exact = measured(torch.float32, measure=True)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        rough = measured(torch.float32, measure=True)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert exact is not None
+    assert rough is not None
+    assert rough.of == f"{exact.of} in medium precision"
+    assert len(benchmarks) == 2
+
+
 def test_what_is_no_measurement_is_taken_again(benchmarks: list[torch.dtype]) -> None:
     measured(torch.float32, measure=True)
     (file,) = module.cache_folder("peak").iterdir()

@@ -10,9 +10,23 @@ from headway.commands import (
     reproduce,
     runs,
     train,
+    tune_batch,
     ui,
     use,
 )
 
-COMMANDS = (train, reproduce, use, runs, compare, examples, report, dynamics, labels, ui, completion)  # as --help lists
-COMPOSED = train.COMPOSED
+COMMANDS = (
+    train,
+    tune_batch,
+    reproduce,
+    use,
+    runs,
+    compare,
+    examples,
+    report,
+    dynamics,
+    labels,
+    ui,
+    completion,
+)  # as --help lists
+COMPOSED = train.COMPOSED | tune_batch.COMPOSED

@@ -5,7 +5,8 @@ from pathlib import Path
 
 OF_A_RUN = ("resume", "reproduce", "eval", "predict", "show")
 OF_RUNS = ("compare", "examples", "report", "dynamics", "labels")
-COMMANDS = ("train", "check", *OF_A_RUN, "runs", "sql", *OF_RUNS, "ui", "completion")
+COMPOSED = ("train", "check", "tune-batch")
+COMMANDS = (*COMPOSED, *OF_A_RUN, "runs", "sql", *OF_RUNS, "ui", "completion")
 SHELLS = ("bash", "zsh", "fish")
 
 # bash cuts words at "=", so only what comes after it may be offered
@@ -49,7 +50,7 @@ def complete(line: str) -> list[str]:
     if len(words) < 2:
         return [command for command in COMMANDS if command.startswith(word)] if words else []
     command, given = words[1], words[2:]
-    if command in ("train", "check"):
+    if command in COMPOSED:
         return _of_config(given, word)
     of_runs = (command in OF_A_RUN and not given) or (command in OF_RUNS and not any(one[0] == "-" for one in given))
     if of_runs and not word.startswith("-"):

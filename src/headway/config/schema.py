@@ -87,6 +87,8 @@ class Trainer(Strict):
     keep: Count
     gradient_clip_val: Positive | None
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true"]
+    matmul_precision: Literal["highest", "high", "medium"]
+    compile: bool
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"]
     devices: Count | Literal["auto"]
     num_nodes: Count

@@ -7,7 +7,8 @@ held. tokens, examples: trained on, those of steps that were done a second time 
 examples_per_s: in training_s. flops: floating point operations of training (see `flops`); mfu: their share of what the
 devices could have done in training_s (see `peak`), model FLOPs utilisation as Chowdhery et al. 2022, appendix B, define
 it; peak_flops_per_s and peak_of: of all devices. Of several processes the first is measured, and its operations are
-multiplied by their number. energy_joules: of the machine, by the supervisor (see `energy`).
+multiplied by their number. compile_s: with trainer.compile, spent compiling: nearly all of it in startup_s, in
+training_s what later batches needed. energy_joules: of the machine, by the supervisor (see `energy`).
 
 It is written at each checkpoint and at the end of an attempt; what a killed one did after its last checkpoint is lost.
 """
@@ -25,6 +26,7 @@ import torch
 
 from headway.errors import RunError
 from headway.store.process import process_started
+from headway.training.compiled import Compiled
 from headway.training.events import Channel
 from headway.training.flops import Flops
 from headway.training.peak import Peak, peak
@@ -71,9 +73,16 @@ class Cost(pl.Callback):
     """
 
     def __init__(
-        self, channel: Channel, earlier: Mapping[str, Any], flops: Flops, accelerator: str, precision: str, world: int
+        self,
+        channel: Channel,
+        earlier: Mapping[str, Any],
+        flops: Flops,
+        accelerator: str,
+        precision: str,
+        world: int,
+        compiled: Compiled | None = None,
     ) -> None:
-        self.channel, self.earlier, self.flops = channel, earlier, flops
+        self.channel, self.earlier, self.flops, self.compiled = channel, earlier, flops, compiled
         self.accelerator, self.precision, self.world = accelerator, precision, world
         self.clock = Clock(process_age())
         self.tokens = self.examples = 0
@@ -91,6 +100,8 @@ class Cost(pl.Callback):
             "examples": self.examples,
             "flops": self.flops.per_token * self.tokens * self.world,
         }
+        if self.compiled is not None:
+            attempt["compile_s"] = self.compiled.seconds
         best = peak(self.accelerator, self.precision, measure=finished) if attempt["flops"] else None
         try:
             self.channel.record(cost=total(self.earlier, attempt, best, self.world))

@@ -22,17 +22,23 @@ from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from headway.config.targets import instantiate
 from headway.data.batching import TrainPlan
+from headway.data.progress import watched
 from headway.errors import ConfigError, DataError
+from headway.models import unpadded
 from headway.models.pretrained import parameter_count
+from headway.models.unpadded import runs_unpadded
 from headway.store import layout
 from headway.store.run import read_meta
 from headway.training import checkpoint
 from headway.training.agreement import Agreement
+from headway.training.compiled import Compiled
 from headway.training.cost import Cost, Watched
 from headway.training.events import Channel
 from headway.training.frozen import fill, keep_frozen
+from headway.training.heap import keep_freed_memory
 from headway.training.loaders import EvaluationBatches, StepKeys, TrainSteps, evaluation_loader, loader
 from headway.training.module import TrainingModule
+from headway.training.peak import dtype_of
 from headway.training.ranks import Ranks
 from headway.training.recorder import Progress, Recorder, Rules
 from headway.training.seeds import seed_all
@@ -49,7 +55,8 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
     ranks = Ranks.from_environment()
     accelerator = prepare_device(settings, ranks)
     found = checkpoint.latest(run_dir / layout.CHECKPOINTS, config_hash)
-    session = open_session(config, run_dir if found else None)
+    with watched(channel.preparing):
+        session = open_session(config, run_dir if found else None)
     channel.record(data=data_facts(session))
     task = session.task
     plan = TrainPlan(
@@ -67,11 +74,14 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
     seed_all(config.seed)  # fresh weights are a function of the seed
     model = session.model(weights=found is None)
     rules = rules_of(settings, plan, session, counted=hasattr(model, "fit"))
+    if settings.get("compile") and hasattr(model, "fit"):
+        raise ConfigError(["trainer.compile: this model is counted, so there is nothing to compile; set it to false"])
+    compiled = Compiled(task) if settings.get("compile") else None
     if found is None and ranks.rank == 0:
         keep_model(session, run_dir)
         keep_frozen(model, run_dir / MODEL_FOLDER)
     channel.record(
-        model=parameter_count(model) | {"padding": padding(model)},
+        model=parameter_count(model) | padding(model, accelerator, settings["precision"]),
         monitor={"metric": rules.monitor, "mode": "max" if rules.maximise else "min"},
         plan={"steps": rules.total_steps, "steps_per_epoch": rules.steps_per_epoch},
     )
@@ -86,9 +96,10 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
         accumulate=batch["accumulate"],
         clip=settings["gradient_clip_val"],
         rng=config.seed,
+        compiled=compiled,
     )
     spent = read_meta(run_dir).get("cost") or {}
-    cost = Cost(channel, spent, module.flops, accelerator, settings["precision"], ranks.world)
+    cost = Cost(channel, spent, module.flops, accelerator, settings["precision"], ranks.world, compiled)
     recorder = Recorder(run_dir, rules, task, session.splits, channel, config_hash, cost)
     start = 0
     if found is not None:
@@ -161,7 +172,9 @@ def prepare_device(settings: dict[str, Any], ranks: Ranks) -> str:
         raise ConfigError(["trainer.accelerator: no CUDA device is available; use trainer.accelerator=cpu"])
     cores = len(os.sched_getaffinity(0))
     threads = settings["threads"] or max(1, cores // (ranks.local_world if accelerator == "cpu" else 1))
+    keep_freed_memory()
     torch.set_num_threads(threads)  # also part of exactness: sums over other numbers of threads round differently
+    torch.set_float32_matmul_precision(settings.get("matmul_precision", "highest"))  # runs begun before it lack the key
     if settings["deterministic"] and accelerator == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -206,9 +219,11 @@ def use_best(module: TrainingModule, run_dir: Path, config_hash: str) -> None:
         fill(module.model, checkpoint.load(best, config_hash), best, run_dir / MODEL_FOLDER)
 
 
-def padding(model: torch.nn.Module) -> str:
-    """What the network does with it: "none" where it runs without, see models.unpadded."""
-    return "none" if any(getattr(part, "unpadded", False) for part in model.modules()) else "computed"
+def padding(model: torch.nn.Module, accelerator: str, precision: str) -> dict[str, str]:
+    """What the network does with it: "none" where it runs without, and by which kernels on a GPU; see unpadded.py."""
+    found = {"padding": "none" if any(map(runs_unpadded, model.modules())) else "computed"}
+    kernels = unpadded.kernels(model, dtype_of(precision)) if accelerator == "cuda" else None
+    return found if kernels is None else found | {"attention": kernels}
 
 
 def data_facts(session: Session) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from headway.tasks.base import Columns, Split, Task
+from headway.training.compiled import Compiled
 from headway.training.flops import Flops
 from headway.training.optim import build_optimizer
 from headway.training.seeds import seed_all
@@ -57,6 +58,7 @@ class TrainingModule(pl.LightningModule):
 
     schedule: (step, total) -> factor on the learning rate. clip: largest gradient norm, or None.
     accumulate: micro-batches a step. rng: seed from which the random numbers of every micro-batch are derived.
+    compiled: the loss to train by, None: the task's own as it is.
     """
 
     def __init__(
@@ -71,11 +73,13 @@ class TrainingModule(pl.LightningModule):
         accumulate: int,
         clip: float | None,
         rng: int,
+        compiled: Compiled | None = None,
     ) -> None:
         super().__init__()
         self.task, self.model, self.splits = task, model, splits
         self.optimizer_node, self.schedule, self.total_steps = optimizer, schedule, total_steps
         self.accumulate, self.clip, self.rng = accumulate, clip, rng
+        self.compiled = compiled
         self.flops = Flops()
         self.optimizer_state: dict[str, Any] | None = None  # set before fit to continue
         self.step_loss: Tensor | None = None  # this rank's share of the step's mean loss
@@ -93,10 +97,17 @@ class TrainingModule(pl.LightningModule):
             self.optimizer_state = None
         return optimizer
 
+    def on_fit_start(self) -> None:
+        if self.compiled is not None:
+            first = self.transfer_batch_to_device(self.trainer.datamodule.steps[0, 0], self.device, 0)  # type: ignore[attr-defined]
+            parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+            with self.trainer.precision_plugin.train_step_context():
+                self.compiled.prepare(self.model, first["inputs"], parameters)
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        step, micro = batch["step"], batch["micro"]
-        seed_all(self.rng, step, micro, self.global_rank)
-        if micro == 0:
+        step = batch["step"]
+        self._seed(batch)
+        if batch["micro"] == 0:
             self.step_loss = None
             factor = self.schedule(step, self.total_steps)
             groups = self.optimizers(use_pl_optimizer=False).param_groups  # type: ignore[union-attr]
@@ -105,13 +116,26 @@ class TrainingModule(pl.LightningModule):
             self.lr = groups[0]["lr"]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        with self.flops.of(batch):
-            losses = self.task.loss(self.model, batch["inputs"]).losses
+        losses = self._losses(batch)
         loss = (losses.sum(0) / batch["terms"]).sum()
         self.step_loss = loss.detach() if self.step_loss is None else self.step_loss + loss.detach()
         # Lightning divides by the accumulation and DDP averages over ranks: undone here, so that the gradient is that
         # of the mean over the step's examples however they are cut up
         return loss * (self.accumulate * self.trainer.world_size)
+
+    def _seed(self, batch: Any) -> None:
+        seed_all(self.rng, batch["step"], batch["micro"], self.global_rank)
+
+    def _losses(self, batch: Any) -> Tensor:
+        """Of one micro-batch, [B] or [B,K]."""
+        if self.compiled is None:
+            with self.flops.of(batch):
+                return self.task.loss(self.model, batch["inputs"]).losses
+        if (counting := self.flops.of(batch)) is self.flops.products:  # it would be part of the graph: counted apart
+            with counting:
+                self.task.loss(self.model, batch["inputs"])
+            self._seed(batch)
+        return self.compiled.loss(self.model, batch["inputs"]).losses
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None

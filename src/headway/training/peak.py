@@ -51,11 +51,16 @@ def peak(accelerator: str, precision: str, *, measure: bool) -> Peak | None:
 
     A GPU's is looked up by its name; a processor's is measured, unless it was before, where `measure` allows it.
     """
-    dtype = next((kind for sign, kind in _DTYPES.items() if precision.startswith(sign)), torch.float32)
+    dtype = dtype_of(precision)
     if accelerator == "cuda":
         fast = torch.get_float32_matmul_precision() != "highest"
         return known(torch.cuda.get_device_name(), dtype, tensor_cores=fast)
     return measured(dtype, measure=measure)
+
+
+def dtype_of(precision: str) -> torch.dtype:
+    """Of matrix products in the `precision` of a Lightning trainer."""
+    return next((kind for sign, kind in _DTYPES.items() if precision.startswith(sign)), torch.float32)
 
 
 _DTYPES = {"bf16": torch.bfloat16, "16": torch.float16, "64": torch.float64}
@@ -75,7 +80,9 @@ def known(name: str, dtype: torch.dtype, *, tensor_cores: bool) -> Peak | None:
 def measured(dtype: torch.dtype, *, measure: bool) -> Peak | None:
     """Of this processor with the threads that torch uses now; kept in the cache, and None where it is not there."""
     threads = torch.get_num_threads()
-    of = f"{hardware()['processor']}, {threads} thread{'s' if threads > 1 else ''}, {_word(dtype)}"
+    precision = torch.get_float32_matmul_precision()
+    word = _word(dtype) if precision == "highest" else f"{_word(dtype)} in {precision} precision"
+    of = f"{hardware()['processor']}, {threads} thread{'s' if threads > 1 else ''}, {word}"
     file = _kept(of)
     try:
         return Peak(float(json.loads(file.read_text("utf-8"))["flops"]), of)

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,13 +15,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from headway.cache import cache_folder
 from headway.config.targets import instantiate
 from headway.data.cache import made_once
+from headway.data.columns import TEXT
 from headway.data.encode import Encoded, cache_key, cached
 from headway.data.names import METADATA
+from headway.data.portions import pieces, portions
 from headway.data.prepare import Prepared, prepare
+from headway.data.tokens import ROWS
 from headway.errors import ConfigError, ModelError
+from headway.models import unpadded
 from headway.models.base import ModelSource, keep, kept, own_tokenizer, require
 from headway.models.locate import load_tokenizer
 from headway.models.pretrained import check_fit, tokenizer_fingerprint
+from headway.models.quick import quicken
 from headway.store.atomic import write_json
 from headway.tasks.base import Columns, Split, Task
 
@@ -72,6 +77,7 @@ class Parts:
         for part in model.modules():
             if isinstance(part, PreTrainedModel) and getattr(part.config, "pad_token_id", 0) is None:
                 part.config.pad_token_id = tokenizer.pad_token_id
+        quicken(model)
         return model.train()  # transformers hands out pretrained models in eval mode, with dropout off
 
 
@@ -106,9 +112,17 @@ def plain(config: DictConfig, key: str) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(config[key], resolve=True)) if key in config else NOTHING
 
 
+def open_source(config: DictConfig) -> ModelSource:
+    """What `model` names. Compiled models compute padding: the lengths of a batch would be part of the graph."""
+    source = instantiate(plain(config, "model"))
+    if config.trainer.get("compile") and getattr(source, "attn_implementation", None) == unpadded.NAME:
+        source = replace(source, attn_implementation="sdpa")
+    return source
+
+
 def open_parts(config: DictConfig, run_dir: Path | None = None) -> Parts:
     """What the config names. With `run_dir`, of a run that has a checkpoint, model and tokenizer come from there."""
-    task, source = instantiate(plain(config, "task")), instantiate(plain(config, "model"))
+    task, source = instantiate(plain(config, "task")), open_source(config)
     require(source, task.needs)
     folder = run_dir / MODEL_FOLDER if run_dir is not None and (run_dir / MODEL_FOLDER / LABELS).exists() else None
     return Parts(
@@ -133,15 +147,14 @@ def open_session(config: DictConfig, run_dir: Path | None = None) -> Session:
     if tokenizer is None:
         tokenizer = parts.tokenizer(prepared)
     assert tokenizer is not None
-    encoded = {
-        name: encode_split(parts.task, tokenizer, prepared, name, table) for name, table in prepared.splits.items()
-    }
-    return Session(parts, tokenizer, prepared, encoded)
+    return Session(parts, tokenizer, prepared, encode_splits(parts.task, tokenizer, prepared))
 
 
 def trainer_problems(config: DictConfig, task: Task) -> list[str]:
     """What is wrong with the settings of the trainer that depend on the task."""
     problems = monitor_problems(config.trainer.monitor, task)
+    if config.trainer.get("compile") and getattr(task, "pack", False) and not getattr(task, "across", True):
+        problems.append("trainer.compile: computes padding, which keeps no documents apart; use task.across=true")
     if config.trainer.get("train_predictions"):
         key = "trainer.train_predictions"
         if task.examples.gold is None:
@@ -166,8 +179,12 @@ def trained_tokenizer(recipe: Any, task: Task, prepared: Prepared) -> PreTrained
 
     def texts() -> Iterator[str]:
         for name in names:
-            for chunk in table[name].chunks:
-                for value in chunk.to_pylist():
+            if table[name].type == TEXT:
+                for some in pieces(table, name, "training the tokenizer", ROWS, before_a_space):
+                    yield from filter(None, some.texts)
+                continue
+            for batch in portions(table.select([name]), "training the tokenizer", ROWS):
+                for value in batch.column(0).to_pylist():
                     yield from strings(value)
 
     def make(folder: Path) -> None:
@@ -177,24 +194,31 @@ def trained_tokenizer(recipe: Any, task: Task, prepared: Prepared) -> PreTrained
     return load_tokenizer(str(made_once(cache_folder("tokenizers") / key, make)), None)
 
 
+def before_a_space(_one: str, two: str) -> bool:
+    """Every tokenizer that is trained here begins a new word there."""
+    return two.startswith(" ")
+
+
 def strings(value: Any) -> Iterator[str]:
-    """The texts in a cell: itself, or those of its tokens or messages."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
+    """The texts in a cell of tokens or of messages."""
+    if isinstance(value, list):
         if all(isinstance(part, str) for part in value):
             yield " ".join(value)
         else:
             yield from (part["content"] or "" for part in value)
 
 
-def encode_split(
-    task: Task, tokenizer: PreTrainedTokenizerBase, prepared: Prepared, name: str, table: pa.Table
-) -> Encoded:
-    key = cache_key(prepared.fingerprint, name, tokenizer_fingerprint(tokenizer), dict(task.settings()))
-    return cached(
-        cache_folder("encoded") / key, lambda: task.encode(tokenizer, table, name), token_type(len(tokenizer))
-    )
+def encode_splits(task: Task, tokenizer: PreTrainedTokenizerBase, prepared: Prepared) -> dict[str, Encoded]:
+    settings, width = (tokenizer_fingerprint(tokenizer), dict(task.settings())), token_type(len(tokenizer))
+    folder = cache_folder("encoded")
+    return {
+        name: cached(
+            folder / cache_key(prepared.fingerprint, name, *settings),
+            partial(task.encode, tokenizer, table, name),
+            width,
+        )
+        for name, table in prepared.splits.items()
+    }
 
 
 def token_type(vocabulary: int) -> str:

@@ -191,6 +191,8 @@ def _cost(cost: Mapping[str, Any]) -> str:
         return ""
     phases = {"training_s": "training", "evaluation_s": "evaluating", "waiting_s": "waiting for data"}
     parts = [", ".join(f"{duration(cost[key])} {what}" for key, what in phases.items())]
+    if "compile_s" in cost:
+        parts.append(f"{duration(cost['compile_s'])} compiling")
     if cost["tokens_per_s"]:
         parts.append(f"{cost['tokens_per_s']:,.0f} tokens/s")
     if cost["mfu"]:

@@ -516,7 +516,7 @@ def test_processes_that_refresh_at_once_take_nothing_in_twice(
 ) -> None:
     runs = [make_run(root) for _ in range(6)]
     context = multiprocessing.get_context("spawn")
-    start = context.Barrier(3)
+    start = context.Barrier(3, timeout=60)
     workers = [context.Process(target=refresh_until_done, args=(tmp_path / "index.db", root, start)) for _ in range(2)]
     for worker in workers:
         worker.start()

@@ -71,6 +71,7 @@ const COSTS: readonly [string, string, (given: unknown) => string][] = [
   ["training", "training_s", seconds],
   ["waiting for data", "waiting_s", seconds],
   ["evaluating", "evaluation_s", seconds],
+  ["compiling", "compile_s", seconds],
   ["tokens/s", "tokens_per_s", (given) => value(given as Num, 0)],
   ["examples/s", "examples_per_s", (given) => value(given as Num, 1)],
   ["share of the machine's peak", "mfu", (given) => (typeof given === "number" ? `${(100 * given).toFixed(0)} %` : "")],

@@ -1,0 +1,245 @@
+"""One setting of a config as something to measure: its model and trainer, run for a few real training steps."""
+
+import ctypes
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from headway.data.batching import TrainPlan, evaluation_batches
+from headway.data.encode import Array
+from headway.errors import ConfigError
+from headway.tasks.base import EVALUATION
+from headway.training.compiled import Compiled
+from headway.training.loaders import StepKeys, TrainSteps, loader
+from headway.training.loop import make_trainer, prepare_device
+from headway.training.module import TrainingModule
+from headway.training.ranks import Ranks
+from headway.training.schedules import constant
+from headway.training.seeds import seed_all
+from headway.training.session import Session, open_session, open_source, plain
+from headway.training.tuned import Changes
+
+ALONE = Ranks()  # one process, whatever trainer.devices says: what is best for one device is best for each
+FEW = 4  # examples of a first look
+
+
+@dataclass(frozen=True)
+class Longest:
+    """In place of a TrainPlan: every step is the worst case, the `size` longest examples or `tokens` in such."""
+
+    lengths: Array
+    size: int
+    tokens: bool
+    seed: int = 0
+
+    def step(self, step: int) -> Array:
+        order = np.argsort(self.lengths, kind="stable")[::-1]
+        count = int((np.cumsum(self.lengths[order]) <= self.size).sum()) if self.tokens else self.size
+        return order[: max(1, count)][::-1].copy()
+
+    def part(self, step: int, micro: int, rank: int, accumulate: int) -> Array:
+        return self.step(step)
+
+
+class Stopwatch(pl.Callback):
+    """Seconds from the first batch to the end of the last, and the most memory that was held meanwhile."""
+
+    def __init__(self, cuda: bool) -> None:
+        self.cuda = cuda
+        self.seconds = 0.0
+        self.tokens = 0
+
+    def on_train_start(self, *_: Any) -> None:
+        self._began: float | None = None
+        self.before = held(self.cuda)
+        if self.cuda:
+            torch.cuda.reset_peak_memory_stats()
+        else:
+            forget_peak()
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        if self._began is None:
+            self._wait()
+            self._began = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.tokens += batch["tokens"] if batch["micro"] == 0 else 0
+        if batch_idx + 1 == trainer.num_training_batches:
+            self._wait()
+            assert self._began is not None
+            self.seconds = time.perf_counter() - self._began
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        trainer.should_stop = True
+
+    def _wait(self) -> None:
+        if self.cuda:
+            torch.cuda.synchronize()
+
+    @property
+    def rise(self) -> int:
+        """Bytes."""
+        most = torch.cuda.max_memory_allocated() if self.cuda else status("VmHWM")
+        return most - self.before
+
+
+class Steps(pl.LightningDataModule):
+    """Some steps of a plan, as training gets them."""
+
+    def __init__(self, steps: TrainSteps, keys: StepKeys, pin: bool) -> None:
+        super().__init__()
+        self.steps, self.keys, self.pin = steps, keys, pin
+
+    def train_dataloader(self) -> Any:
+        return loader(self.steps, self.keys, 0, self.pin)
+
+
+class Bench:
+    """The data and the device on which settings are measured."""
+
+    def __init__(self, config: DictConfig) -> None:
+        self.config = config
+        self.cuda = prepare_device(plain(config, "trainer"), ALONE) == "cuda"
+        self.session = open_session(config)
+        self.lengths = self.session.encoded["train"].lengths
+
+    def trial(self, changes: Changes) -> "Trial":
+        return Trial(self, changes)
+
+
+class Trial:
+    """A model and all that trains it, under changed settings. Raises: HeadwayError for what cannot be had."""
+
+    def __init__(self, bench: Bench, changes: Changes) -> None:
+        self.bench, self.changes = bench, changes
+        config = changed(bench.config, changes)
+        self.seed = config.seed
+        self.settings, self.batch = plain(config, "trainer"), plain(config, "batch")
+        self.devices = device_count(self.settings)
+        parts = replace(bench.session.parts, source=open_source(config))
+        self.session: Session = replace(bench.session, parts=parts)
+        seed_all(config.seed)
+        model = self.session.model(weights=True)
+        if hasattr(model, "fit"):
+            raise ConfigError(["model: is counted, not trained by steps; there is nothing to tune"])
+        self.module = TrainingModule(
+            self.session.task,
+            model,
+            {},
+            optimizer=plain(config, "optimizer"),
+            schedule=constant,
+            total_steps=1,
+            accumulate=self.batch["accumulate"],
+            clip=self.settings["gradient_clip_val"],
+            rng=config.seed,
+            compiled=Compiled(self.session.task) if self.settings.get("compile") else None,
+        )
+        self.plan = self.share(1)
+        self.memory = 0
+
+    def share(self, parts: int) -> TrainPlan:
+        """The steps of one device, or one in `parts` of each. Raises: DataError for too few tokens."""
+        accumulate, tokens, devices = self.batch["accumulate"], self.batch["tokens"], self.devices * parts
+        return TrainPlan(
+            self.bench.lengths,
+            max(accumulate, self.batch["size"] // devices),
+            self.seed,
+            accumulate,
+            bucket=self.batch["bucket"],
+            tokens=tokens and max(1, tokens // devices),
+        )
+
+    def run(self, plan: TrainPlan, start: int, stop: int) -> tuple[int, float]:
+        """(real tokens, seconds) of the steps from `start` up to `stop`."""
+        return self._fit(plan, start, stop, self.batch["accumulate"])
+
+    def first_look(self) -> float:
+        """Tokens a second of a step on the longest few examples, as soon as all is compiled and warm."""
+        for _ in range(2):
+            _, seconds = self.worst(FEW, tokens=False)
+        return int(np.sort(self.bench.lengths)[-FEW:].sum()) / seconds
+
+    def worst(self, size: int, *, tokens: bool) -> tuple[int, float]:
+        """(bytes, seconds) of a step with the `size` longest examples, or so many tokens of them.
+
+        Raises: torch.OutOfMemoryError on a GPU.
+        """
+        plan = cast(TrainPlan, Longest(self.bench.lengths, size, tokens))
+        self.module.accumulate = 1
+        try:
+            _, seconds = self._fit(plan, 0, 1, 1)
+        finally:
+            self.module.accumulate = self.batch["accumulate"]
+        return self.memory, seconds
+
+    def _fit(self, plan: TrainPlan, start: int, stop: int, accumulate: int) -> tuple[int, float]:
+        prepare_device(self.settings, ALONE)
+        watch, cuda, session = Stopwatch(self.bench.cuda), self.bench.cuda, self.session
+        trainer = make_trainer(self.settings, [watch], "cuda" if cuda else "cpu", ALONE, accumulate)
+        steps = TrainSteps(session.task, session.encoded["train"], plan, accumulate, 0, session.pad)
+        try:
+            trainer.fit(self.module, datamodule=Steps(steps, StepKeys(start, stop, accumulate), cuda))
+        finally:
+            self.module.zero_grad()
+            self.memory = watch.rise + sum(one.numel() * one.element_size() for one in self.module.parameters())
+            free(cuda)
+        return watch.tokens, watch.seconds
+
+    @torch.inference_mode()
+    def evaluate(self, items: Array, size: int) -> float:
+        """Seconds of a pass over `items` without gradients, `size` at a time. What `rows` generates is left out."""
+        prepare_device(self.settings, ALONE)
+        device = torch.device("cuda" if self.bench.cuda else "cpu")
+        task, encoded = self.session.task, self.session.encoded["val"]
+        model = self.module.model.to(device).eval()
+        trainer = make_trainer(self.settings, [], device.type, ALONE, 1)
+        began = time.perf_counter()
+        for part in evaluation_batches(encoded.lengths[items], size):
+            inputs = task.collate(encoded, items[part], self.session.pad, EVALUATION)
+            with trainer.precision_plugin.val_step_context():
+                task.loss(model, {name: one.to(device) for name, one in inputs.items()}).losses.sum().item()
+        model.train()
+        return time.perf_counter() - began
+
+
+def changed(config: DictConfig, changes: Changes) -> DictConfig:
+    found = OmegaConf.create(OmegaConf.to_container(config))
+    for key, value in changes.items():
+        OmegaConf.update(found, key, value)
+    assert isinstance(found, DictConfig)
+    return found
+
+
+def device_count(settings: Mapping[str, Any]) -> int:
+    own = torch.cuda.device_count() or 1 if settings["devices"] == "auto" else int(settings["devices"])
+    return own * int(settings["num_nodes"])
+
+
+def held(cuda: bool) -> int:
+    return torch.cuda.memory_allocated() if cuda else status("VmRSS")
+
+
+def status(name: str, file: Path = Path("/proc/self/status")) -> int:
+    """Bytes that Linux tells under a name."""
+    line = next(line for line in file.read_text().splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) * 1024
+
+
+def forget_peak() -> None:
+    """VmHWM begins anew (proc(5), clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def free(cuda: bool) -> None:
+    """Give back what the last trial took, as far as allocators keep it."""
+    if cuda:
+        torch.cuda.empty_cache()
+    else:
+        ctypes.CDLL(None).malloc_trim(0)
