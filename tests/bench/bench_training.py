@@ -62,7 +62,7 @@ def measure_gpu(folder: Path, ways: dict[str, Way], steps: int, count: int, writ
     for at, (title, work) in enumerate(WORKS.items()):
         say(title)
         given = setting(folder / str(at), work)
-        kept = {way: WAYS[way] for way in ways if way != "padded to 512, by hand"}
+        kept = {way: WAYS[way] for way in ways if way not in ("padded to 512, by hand", "Headway in bfloat16")}
         works[title] = summary(rounds(kept, given, steps, count))
         for row in works[title] if sheet else []:
             row["utilisation"] = spread(

