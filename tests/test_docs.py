@@ -210,7 +210,9 @@ def test_every_dependency_has_its_reason() -> None:
     packaged = re.findall(r"^[\w-]+(?===)", (ROOT / "packaged-data.txt").read_text(), re.MULTILINE)
     needed = [re.match(r"[\w-]+", line)[0] for line in project["dependencies"]]  # type: ignore[index]
     pages = json.loads((ROOT / "web" / "package.json").read_text())
-    listed = re.findall(r"^\| ([@a-z][\w/-]*) \| ", CONTRIBUTING.split("## Dependencies")[1], re.MULTILINE)
+    listed = re.findall(
+        r"^\| ([@a-z][\w/-]*) \| ", CONTRIBUTING.split("## Dependencies")[1].split("\n## ")[0], re.MULTILINE
+    )
     of_pages = [*pages["dependencies"], *pages["devDependencies"]]
     assert [name for name in listed if name != "package"] == needed + of_pages + packaged
     for line in project["optional-dependencies"]["dev"]:
