@@ -8,7 +8,7 @@ column `example` says which row of the prepared split an item comes from, where 
 import hashlib
 import json
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,12 +147,13 @@ def _open(folder: Path) -> Encoded:
     )
 
 
-def ragged(rows: Sequence[list[int]]) -> Ragged:
-    """Lists of integers as one array, by way of `array`, three times as fast as numpy here."""
-    values = array("q")
+def ragged(rows: Iterable[list[int]], kind: str = "q") -> Ragged:
+    """Lists of integers as one array, by way of `array`, a third of the time of numpy's own. kind: its type code."""
+    values, sizes = array(kind), list[int]()
     for row in rows:
         values.fromlist(row)
-    return Ragged(np.frombuffer(values, np.int64), np.fromiter(map(len, rows), np.int64, len(rows)))
+        sizes.append(len(row))
+    return Ragged(np.frombuffer(values, kind), np.asarray(sizes, np.int64))
 
 
 def _fitting(values: Array, kind: np.dtype[Any]) -> Array:

@@ -1,6 +1,5 @@
 """One setting of a config as something to measure: its model and trainer, run for a few real training steps."""
 
-import ctypes
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from headway.data.encode import Array
 from headway.errors import ConfigError
 from headway.tasks.base import EVALUATION
 from headway.training.compiled import Compiled
+from headway.training.heap import return_freed_memory
 from headway.training.loaders import StepKeys, TrainSteps, loader
 from headway.training.loop import make_trainer, prepare_device
 from headway.training.module import TrainingModule
@@ -242,4 +242,4 @@ def free(cuda: bool) -> None:
     if cuda:
         torch.cuda.empty_cache()
     else:
-        ctypes.CDLL(None).malloc_trim(0)
+        return_freed_memory()
