@@ -142,6 +142,8 @@ class Setting:
             found += [f"model.{name}={value}" for name, value in sizes]
         if work.decoder:
             found += ["task=language_modelling", "model.max_positions=1024"]
+        else:
+            found.append("model.pooling=pooler")  # as transformers' classifiers of this kind do
         return found + (["trainer=gpu"] if work.gpu else ["trainer.threads=1"])
 
 
@@ -354,7 +356,10 @@ def run_training(given: Setting, steps: int, seed: int, options: Sequence[str], 
 
 
 def matrix_products(given: Setting, steps: int, seed: int) -> Cost:
-    """The floor: forward and backward products of the layers for the real tokens of a batch, nothing else."""
+    """The floor: forward and backward products of the layers for the real tokens of a batch, nothing else.
+
+    A classifier reads one token of each text: in the last layer only keys and values are of all tokens.
+    """
     config = given.config()
     width, inner = config.hidden_size, 4 * config.hidden_size
     shapes = [(width, width)] * 4 + [(width, inner), (inner, width)]
@@ -362,12 +367,14 @@ def matrix_products(given: Setting, steps: int, seed: int) -> Cost:
     kind: dict[str, Any] = {"device": given.device, "dtype": torch.bfloat16 if given.work.gpu else torch.float32}
     weights = [torch.randn(shape, **kind) for shape in shapes] * config.num_hidden_layers
     weights += [torch.randn(width, len(given.tokenizer), **kind)] if given.work.decoder else []
+    once = range(0) if given.work.decoder else range(len(weights) - 4, len(weights))
     meter = Meter(given.work, steps)
     for _, rows in zip(range(steps + given.work.warm), _shuffled(given, seed), strict=False):
         tokens = sum(len(row["input_ids"]) for row in rows)
         sides = {size: torch.randn(tokens, size, **kind) for size in {size for one in weights for size in one.shape}}
-        for weight in weights:
-            x, g = sides[weight.shape[0]], sides[weight.shape[1]]
+        for place, weight in enumerate(weights):
+            read = len(rows) if place in once else tokens
+            x, g = sides[weight.shape[0]][:read], sides[weight.shape[1]][:read]
             x @ weight, g @ weight.T, x.T @ g  # output, gradient of the input, gradient of the weight
         meter(len(rows), tokens)
     return meter.cost()

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from headway.errors import ModelError
-from headway.models.heads import SequenceClassifier, pool, resolve_pooling
+from headway.models.heads import SequenceClassifier, place_of, pool, resolve_pooling
+from headway.models.layout import read
 from headway.models.pretrained import Pretrained
 
 STATES = torch.arange(2 * 4 * 3, dtype=torch.float32).reshape(2, 4, 3)  # [B=2, T=4, D=3]
 RIGHT = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])  # padded on the right
 LEFT = torch.tensor([[0, 0, 0, 1], [0, 1, 1, 1]])
-HIDDEN = SimpleNamespace(last_hidden_state=STATES, pooler_output=torch.full((2, 3), 7.0))
+POOLED = torch.full((2, 3), 7.0)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,9 @@ HIDDEN = SimpleNamespace(last_hidden_state=STATES, pooler_output=torch.full((2, 
     ],
 )
 def test_pooling_by_hand(pooling: Any, mask: torch.Tensor, expected: list[list[float]]) -> None:
-    assert pool(HIDDEN, mask, pooling).tolist() == expected
+    at = place_of(mask, pooling) if pooling in ("cls", "last") else None
+    hidden = SimpleNamespace(last_hidden_state=read(STATES, at), pooler_output=POOLED)
+    assert pool(hidden, mask, pooling).tolist() == expected
 
 
 def test_auto_is_first_token_for_encoders_and_last_for_decoders(tiny_bert: Path, tiny_gpt: Path) -> None:

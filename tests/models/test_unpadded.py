@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from transformers import (
+    AlbertConfig,
     AutoModel,
     BertConfig,
     DistilBertConfig,
@@ -18,10 +19,11 @@ from transformers import (
     T5Config,
 )
 
-from headway.models import unpadded
+from headway.models import build, unpadded
 from headway.models.build import Backbone, MaskedLM
 from headway.models.heads import SequenceClassifier
-from headway.models.unpadded import Layout
+from headway.models.layout import Layout
+from headway.training import flops
 
 SIZES = {
     "hidden_size": 48,
@@ -81,7 +83,7 @@ def test_loss_and_gradients_equal_those_of_the_padded_batch(name: str) -> None:
 def test_states_stand_where_their_tokens_do(left: bool) -> None:
     ids, mask = batch(left)
     layout = Layout.of(mask)
-    assert torch.equal(layout.padded(layout.row(ids).unsqueeze(-1)).squeeze(-1), ids)
+    assert torch.equal(layout.padded(layout.row(ids)[0, :, None]).squeeze(-1), ids)
     assert layout.lengths == tuple(sorted(LENGTHS))
     assert layout.groups == [(1, 1), (2, 7), (1, 12), (1, 31), (1, 64)]
     assert layout.positions.tolist() == [place for length in layout.lengths for place in range(length)]
@@ -114,6 +116,48 @@ def test_masked_places_are_found_in_the_row() -> None:
         torch.testing.assert_close(row, padded, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["bert", "roberta", "electra", "distilbert", "llama, two heads share keys"])
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("which", ["one of each", "some"])
+def test_of_the_last_layer_only_what_is_read_is_computed(name: str, checkpointing: bool, which: str) -> None:
+    """With the states and gradients of all, and products of fewer rows."""
+    ids, mask = batch()
+    ends = mask.sum(1) - 1 + torch.arange(len(mask)) * mask.shape[1]
+    at = {"one of each": ends, "some": torch.tensor([64 + 30, 5, 64, 5 * 64 + 63, 5 * 64])}[which]
+    found = []
+    for narrow in (False, True):
+        backbone = Backbone(made(CONFIGS[name]))
+        assert backbone.can_be_asked
+        if checkpointing:
+            build.checkpoint_activations(backbone.model, "model")
+            backbone.train()
+            for part in backbone.modules():
+                if isinstance(part, torch.nn.Dropout):
+                    part.p = 0.0
+        backbone.can_be_asked = narrow
+        with flops.Products() as products:
+            states = backbone(ids, mask, None, at).last_hidden_state
+        (states * torch.linspace(-1, 1, 48)).square().sum().backward()
+        gradients = {name: p.grad for name, p in backbone.named_parameters() if p.grad is not None}
+        found.append((states.detach(), gradients, products.flops))
+    (expected, every, more), (states, some, fewer) = found
+    torch.testing.assert_close(states, expected, atol=1e-5, rtol=1e-5)
+    assert some.keys() == every.keys()
+    for key, gradient in every.items():
+        torch.testing.assert_close(some[key], gradient, atol=1e-5, rtol=1e-4, msg=key)
+    assert fewer < 0.86 * more, "of one layer in three more than half"
+
+
+def test_a_last_layer_that_mixes_tokens_after_attention_is_not_asked() -> None:
+    model = made(CONFIGS["bert"])
+    last = model.encoder.layer[-1]
+    last.output.register_forward_hook(lambda _, __, states: states + 0.1 * states.mean(1, keepdim=True))
+    assert not unpadded.switch_to(model, 0), "sequences would see each other"
+    model = made(CONFIGS["gpt2"])  # its last line wants as many rows as it was given
+    assert unpadded.switch_to(model, 0)
+    assert not unpadded.can_be_asked(model)
+
+
 @pytest.mark.parametrize(
     "config",
     [
@@ -136,8 +180,18 @@ def test_a_model_that_reads_its_neighbours_is_found_out() -> None:
     assert model.config._attn_implementation == "sdpa"
 
 
-def test_the_pooler_of_the_model_itself_is_padded() -> None:
-    assert not Backbone(made(CONFIGS["bert"]), "pooler").unpadded
+def test_the_pooler_of_the_model_itself_gets_first_tokens_alone_where_that_is_all_it_reads() -> None:
+    ids, mask = batch()
+    found = []
+    for unpad in (False, True):
+        torch.manual_seed(5)
+        backbone = Backbone(made(CONFIGS["bert"]), "pooler", unpad=unpad)
+        assert backbone.unpadded == unpad
+        found.append(SequenceClassifier(backbone, 3, "pooler").eval()(ids, mask))
+    torch.testing.assert_close(found[1], found[0], atol=1e-5, rtol=1e-5)
+    config = AlbertConfig(**SIZES, embedding_size=24)  # has a tanh after what it calls its pooler
+    assert Backbone(made(config)).unpadded
+    assert not Backbone(made(config), "pooler").unpadded
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2"])

@@ -18,12 +18,14 @@ from headway.data.typed import read_examples
 from headway.errors import DataError, ModelError
 from headway.models.pretrained import Pretrained
 from headway.models.recurrent import Recurrent
+from headway.models.unpadded import can_be_asked, runs_unpadded
 from headway.store.run import Run
 from headway.tasks import language_modelling
 from headway.tasks.base import EVALUATION, Split
-from headway.tasks.language_modelling import LanguageModelling
+from headway.tasks.language_modelling import LanguageModelling, token_losses
 from headway.training.evaluate import evaluate, open_trained, pass_over, respond
 from headway.training.events import SilentChannel
+from headway.training.flops import Products
 from headway.worker import guarded
 
 TrainingRun = Callable[..., Path]
@@ -135,6 +137,36 @@ def test_a_network_that_cannot_keep_documents_apart_says_so(tiny_gpt: Path) -> N
 
 def split_of(folder: Path, task: LanguageModelling, path: Path, texts: list[str]) -> Split:
     return Split(table(texts), encoded(folder, task, path, texts), Pretrained(str(path)).tokenizer(), [])
+
+
+@pytest.mark.parametrize("name", ["gpt", "llama"])
+@pytest.mark.parametrize("few", [False, True])
+def test_only_what_counts_is_computed_without_padding(name: str, few: bool, tiny_gpt: Path, tiny_llama: Path) -> None:
+    """With the losses and gradients of the padded batch, whether most tokens count or few."""
+    lengths = torch.tensor([9, 2, 14, 9])
+    mask = (torch.arange(14) < lengths[:, None]).long()
+    ids = torch.randint(2, 15, mask.shape, generator=torch.Generator().manual_seed(1)) * mask
+    scored = mask * (torch.arange(14) >= (lengths - 3)[:, None]) if few else mask.clone()
+    scored[:, 0] = 0
+    found = []
+    for attention in ("sdpa", "unpadded"):
+        folder = {"gpt": tiny_gpt, "llama": tiny_llama}[name]
+        source = Pretrained(str(folder), dropout=0.0, attn_implementation=attention, from_scratch=True)
+        torch.manual_seed(0)
+        model = source.causal_lm(source.tokenizer(), weights=True)
+        assert runs_unpadded(model) == (attention == "unpadded")
+        if runs_unpadded(model):
+            assert can_be_asked(model) == (name == "llama")
+        with Products() as products:
+            losses = token_losses(model, ids, mask, scored)
+        losses.sum().backward()
+        found.append((losses.detach(), {key: one.grad for key, one in model.named_parameters()}, products.flops))
+    (expected, padded, more), (losses, gradients, fewer) = found
+    assert torch.equal(losses != 0, scored[:, 1:].bool())
+    torch.testing.assert_close(losses, expected, atol=1e-5, rtol=1e-5)
+    for key, gradient in padded.items():
+        torch.testing.assert_close(gradients[key], gradient, atol=1e-5, rtol=1e-4, msg=key)
+    assert fewer < (0.56 if few else 0.65) * more, "34 of 56 tokens are real, 11 count"
 
 
 def test_perplexity_is_that_of_transformers_loss(tiny_llama: Path, tmp_path: Path) -> None:

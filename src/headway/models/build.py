@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.modeling_outputs import BaseModelOutput
+from transformers.modeling_outputs import BaseModelOutputWithPooling as Pooled
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -31,8 +31,8 @@ from transformers.utils import logging as transformers_logging
 from headway.errors import ModelError
 from headway.models import unpadded
 from headway.models.layers import stacks
+from headway.models.layout import Layout, read
 from headway.models.locate import trusts_remote_code
-from headway.models.unpadded import Layout
 
 # RoBERTa and its kin number positions from padding_idx + 1, so their first position rows are never usable
 LATE_POSITIONS = ("*roberta*", "camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "xmod")
@@ -248,20 +248,38 @@ class Backbone(nn.Module):
         self.model = cast(PreTrainedModel, model.get_encoder()) if config.is_encoder_decoder else model
         without_cache(model)
         self.first_position = reserved_positions(config)
-        # a model's own pooler looks for the first token of each row
-        self.unpadded = unpad and pooling != "pooler" and unpadded.switch_to(self.model, self.first_position)
+        self.pools = pooling == "pooler"
+        unpad = unpad and (not self.pools or unpadded.pools_first_tokens(self.model))
+        self.unpadded = unpad and unpadded.switch_to(self.model, self.first_position)
+        self.can_be_asked = self.unpadded and unpadded.can_be_asked(self.model)
         for name, parameter in self.model.named_parameters():
             if name.startswith("pooler.") and pooling != "pooler":
                 parameter.requires_grad_(False)  # what nothing reads gets no gradient, for which several devices wait
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Any:
-        """input_ids, attention_mask, token_type_ids [B,T] -> transformers output with last_hidden_state [B,T,D]."""
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+        at: Tensor | None = None,
+    ) -> Any:
+        """input_ids, attention_mask, token_type_ids [B,T] -> transformers output with last_hidden_state [B,T,D].
+
+        at [R]: places in the flattened B*T, where only they are read: last_hidden_state [R,D]. With the model's own
+        pooler they are those of first tokens, and there is pooler_output [B,D].
+        """
         extra = {"token_type_ids": token_type_ids} if self.segments and token_type_ids is not None else {}
         if not self.unpadded:
-            return self.model(input_ids=input_ids, attention_mask=attention_mask, **extra)
+            output = self.model(input_ids=input_ids, attention_mask=attention_mask, **extra)
+            return Pooled(read(output.last_hidden_state, at), output.get("pooler_output"))
         layout = Layout.of(attention_mask)
-        output = unpadded.run(self.model, self.first_position, layout, input_ids, **extra)
-        return BaseModelOutput(layout.padded(output.last_hidden_state))
+        asked = layout if at is None or not self.can_be_asked else layout.asking(at)
+        states = unpadded.run(self.model, self.first_position, asked, input_ids, **extra)
+        if at is None:
+            return Pooled(layout.padded(states))
+        if asked is layout:
+            states = states[layout.inverse[at]]
+        return Pooled(states, cast(nn.Module, self.model.pooler)(states[:, None]) if self.pools else None)
 
 
 @dataclass
@@ -281,6 +299,7 @@ class MaskedLM(nn.Module):
         self.first_position = reserved_positions(model.config)
         # the head for the next sentence looks for the first token of each row
         self.unpadded = unpad and not next_sentence and unpadded.switch_to(model, self.first_position)
+        self.can_be_asked = self.unpadded and unpadded.can_be_asked(model)
         self._at: Tensor | None = None
         # the output layer is the dearest part, and few places are masked: it gets only those
         output_layer: nn.Module = model.get_output_embeddings()  # type: ignore[no-untyped-call]
@@ -304,6 +323,10 @@ class MaskedLM(nn.Module):
             logits = output.logits if "logits" in output else output.prediction_logits
             return MaskedOutput(logits, output.get("seq_relationship_logits"))
         layout = Layout.of(attention_mask)
-        self._at = None if at is None else layout.inverse[at]
-        row = unpadded.run(self.model, self.first_position, layout, input_ids, **extra).logits
+        self._at = None
+        if at is not None and self.can_be_asked:
+            layout = layout.asking(at)
+        elif at is not None:
+            self._at = layout.inverse[at]
+        row = unpadded.run(self.model, self.first_position, layout, input_ids, **extra)
         return MaskedOutput(layout.padded(row) if at is None else row, None)

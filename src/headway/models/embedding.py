@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutput
 
 from headway.models.generation import check_sizes
+from headway.models.layout import read
 from headway.models.vectors import embedding
 
 
@@ -59,9 +60,15 @@ class AveragedBackbone(nn.Module):
             self.after_pooling.extend([nn.Linear(before, after), nn.Tanh()])
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+        at: Tensor | None = None,
     ) -> BaseModelOutput:
-        """[B,T] -> last_hidden_state [B,T,E]. In training whole tokens are zero and the others as much larger."""
-        return BaseModelOutput(
-            last_hidden_state=F.dropout1d(self.embedding(input_ids), self.word_dropout, self.training)
-        )
+        """[B,T] -> last_hidden_state [B,T,E], or [R,E] at places of the flattened B*T.
+
+        In training whole tokens are zero and the others as much larger.
+        """
+        states = F.dropout1d(self.embedding(input_ids), self.word_dropout, self.training)
+        return BaseModelOutput(last_hidden_state=read(states, at))

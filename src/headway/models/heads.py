@@ -28,7 +28,8 @@ class SequenceClassifier(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """[B,T] -> logits [B,C]."""
-        hidden = self.backbone(input_ids, attention_mask, token_type_ids)
+        at = None if self.pooling in ("mean", "max") else place_of(attention_mask, self.pooling)
+        hidden = self.backbone(input_ids, attention_mask, token_type_ids, at)
         pooled = self.backbone.after_pooling(pool(hidden, attention_mask, self.pooling))
         return self.output(self.dropout(pooled))
 
@@ -41,17 +42,21 @@ def output_layer(width: int, classes: int) -> nn.Linear:
     return layer
 
 
+def place_of(attention_mask: Tensor, pooling: Pooling) -> Tensor:
+    """[B,T] -> [B], of each text's first or last real token in the flattened B*T, on whichever side padding stands."""
+    size, width = attention_mask.shape
+    order = torch.arange(1, width + 1, device=attention_mask.device)
+    chosen = (attention_mask * (order if pooling == "last" else order.flip(0))).argmax(dim=1)
+    return chosen + torch.arange(0, size * width, width, device=chosen.device)
+
+
 def pool(hidden: object, attention_mask: Tensor, pooling: Pooling) -> Tensor:
-    """[B,T,D] -> [B,D]; padding never takes part, on whichever side it stands."""
+    """[B,T,D], or [B,D] where one token is read of each text, -> [B,D]; padding never takes part."""
     if pooling == "pooler":
         return hidden.pooler_output  # type: ignore[attr-defined]
     states: Tensor = hidden.last_hidden_state  # type: ignore[attr-defined]
     if pooling in ("cls", "last"):
-        position = torch.arange(1, states.shape[1] + 1, device=states.device)
-        if pooling == "cls":
-            position = position.flip(0)
-        chosen = (attention_mask * position).argmax(dim=1)
-        return states[torch.arange(len(states), device=states.device), chosen]
+        return states
     if pooling == "max":
         return states.masked_fill(attention_mask.unsqueeze(-1) == 0, -torch.inf).amax(1)
     mask = attention_mask.unsqueeze(-1).to(states.dtype)

@@ -17,6 +17,7 @@ from transformers.modeling_outputs import BaseModelOutput, CausalLMOutputWithPas
 
 from headway.errors import ModelError
 from headway.models.generation import State, check_sizes, configuration
+from headway.models.layout import read
 from headway.models.vectors import embedding
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
@@ -149,11 +150,15 @@ class RecurrentBackbone(nn.Module):
         self.pooling = "last" if self.causal else "mean"  # what auto means
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        token_type_ids: Tensor | None = None,
+        at: Tensor | None = None,
     ) -> BaseModelOutput:
-        """[B,T], padded on the right -> last_hidden_state [B,T,D]."""
+        """[B,T], padded on the right -> last_hidden_state [B,T,D], or [R,D] at places of the flattened B*T."""
         states = self.network(self.dropout(self.embedding(input_ids)), attention_mask)
-        return BaseModelOutput(last_hidden_state=states)
+        return BaseModelOutput(last_hidden_state=read(states, at))
 
 
 class RecurrentLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-call]

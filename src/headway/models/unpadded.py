@@ -2,85 +2,44 @@
 
 Embeddings, matrix products, norms and activations are of single tokens, so a row of all real tokens gives what the
 padded batch gives; attention is told where each sequence lies. The results are scattered back to [B,T,...], so nothing
-outside this file knows. B sequences, T tokens of the longest, S real tokens of all, H heads, D width.
+outside this file knows. And of the last layer only what is read is computed: a classifier reads one token of a text,
+for which that layer needs keys and values of all tokens, but one query, one output and one feed-forward.
+B sequences, T tokens of the longest, S real tokens of all, R tokens that are read, H heads, D width.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import groupby
-from typing import Any, Self, cast
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from headway.models import varlen
 from headway.models.dropout import dropped
+from headway.models.layers import stacks
+from headway.models.layout import Layout
 
+T = TypeVar("T")
 NAME = "unpadded"  # among transformers' attention implementations
 TOLERANCE = 1e-4  # between the two ways, on the model's own weights in single precision
 _TRIED = (3, 7, 5)  # lengths of the sequences on which a model is tried
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where the sequences of a batch lie in the row: shorter ones first, those of one length side by side.
+class LastLayer:
+    """What the last layer keeps of all tokens, so that it can be asked for some of them: query, key, value."""
 
-    places: [S], of each token of the row in the flattened B*T. lengths: of each sequence, in the row's order.
-    shape: (B, T).
-    """
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.kept: tuple[Tensor, Tensor, Tensor] | None = None
 
-    places: Tensor
-    lengths: tuple[int, ...]
-    shape: tuple[int, int]
 
-    @classmethod
-    def of(cls, attention_mask: Tensor, documents: Tensor | None = None) -> Self:
-        """attention_mask [B,T], 0 for padding, on whichever side. documents [B,T]: numbers of the texts that a row of
-        the batch is packed of, 0, 1, ...; each is then a sequence of its own.
-        """
-        rows, columns = attention_mask.nonzero(as_tuple=True)
-        texts = rows if documents is None else rows * (documents.max() + 1) + documents[rows, columns]
-        _, own, counts = torch.unique_consecutive(texts, return_inverse=True, return_counts=True)
-        order = counts[own].argsort(stable=True)
-        size, width = attention_mask.shape
-        return cls((rows * width + columns)[order], tuple(counts.sort().values.tolist()), (size, width))
-
-    @cached_property
-    def groups(self) -> list[tuple[int, int]]:
-        """(how many sequences, of which length), in the row's order."""
-        return [(len(list(some)), length) for length, some in groupby(self.lengths)]
-
-    @cached_property
-    def inverse(self) -> Tensor:
-        """[B*T]: the place in the row of each token; of padding, nothing that is meant."""
-        found = self.places.new_zeros(self.shape[0] * self.shape[1])
-        return found.index_copy(0, self.places, torch.arange(len(self.places), device=found.device))
-
-    @cached_property
-    def positions(self) -> Tensor:
-        """[S]: each token's place in its sequence, from 0."""
-        lengths = torch.tensor(self.lengths)
-        starts = torch.repeat_interleave(lengths.cumsum(0) - lengths, lengths)
-        return (torch.arange(int(lengths.sum())) - starts).to(self.places.device)
-
-    @cached_property
-    def bounds(self) -> varlen.Bounds:
-        """For a kernel that takes all lengths at once."""
-        offsets = torch.tensor([0, *self.lengths]).cumsum(0)
-        return varlen.Bounds(offsets.to(self.places.device), self.lengths[0], self.lengths[-1])
-
-    def row(self, padded: Tensor) -> Tensor:
-        """[B,T] -> [1,S]"""
-        return padded.flatten()[self.places][None]
-
-    def padded(self, row: Tensor) -> Tensor:
-        """[1,S,D] -> [B,T,D], zeros where there is padding."""
-        flat = row.new_zeros(self.shape[0] * self.shape[1], row.shape[-1])
-        return flat.index_copy(0, self.places, row[0]).view(*self.shape, -1)
+class _Kept(Exception):  # noqa: N818 no error: the way out of the layer as soon as it attends
+    pass
 
 
 def attention(
@@ -92,31 +51,59 @@ def attention(
     dropout: float = 0.0,
     scaling: float | None = None,
     is_causal: bool | None = None,
-    layout: Layout | None = None,
+    layout: Layout | LastLayer | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """query [1,H,S,D/H], key and value with as many heads or fewer -> [1,S,H,D/H]; without a layout, SDPA as ever.
 
-    On a GPU one kernel takes all sequences, where one does; else those of one length are a call, which needs no mask.
+    In a last layer that is asked for some tokens: query [1,H,R,D/H] -> [1,R,H,D/H].
     """
     if layout is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, is_causal, **others)
-    repeats = getattr(module, "num_key_value_groups", 1)
-    whole = [one[0] for one in (query, repeat_kv(key, repeats), repeat_kv(value, repeats))]  # [H,S,D/H]
     causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    how = (query.shape[-1] ** -0.5 if scaling is None else scaling, dropout, causal)
+    if isinstance(layout, Layout):
+        return _within(query, key, value, layout, *how), None
+    if layout.kept is None:
+        layout.kept = query, key, value
+        raise _Kept
+    every, key, value = layout.kept
+    order = layout.layout.one_each(causal) if query.device.type == "cpu" else None
+    if order is None:
+        return _within(every, key, value, layout.layout, *how)[:, layout.layout.asked], None
+    return _within(query[:, :, order], key, value, layout.layout, *how)[:, order.argsort()], None
+
+
+def _within(
+    query: Tensor, key: Tensor, value: Tensor, layout: Layout, scale: float, dropout: float, causal: bool
+) -> Tensor:
+    """query [1,H,S,D/H], or [1,H,B,D/H] of one token that sees all others of its sequence -> [1,S or B,H,D/H].
+
+    On a GPU one kernel takes all sequences, where one does; else those of one length are a call, which needs no mask.
+    """
+    repeats = query.shape[1] // key.shape[1]
+    whole = [one[0] for one in (query, repeat_kv(key, repeats), repeat_kv(value, repeats))]  # [H,S,D/H]
     if query.device.type == "cuda":
         dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else query.dtype
         if kernel := varlen.kernel(query.device, dtype, query.shape[-1], dropout > 0, causal):
             q, k, v = (one.transpose(0, 1).to(dtype) for one in whole)
-            return kernel(q, k, v, layout.bounds, scale, dropout, causal)[None], None
+            return kernel(q, k, v, layout.bounds, scale, dropout, causal)[None]
     within = _with_dropout if dropout and query.device.type == "cpu" else _without
-    sizes = [count * length for count, length in layout.groups]
-    rows = []
-    for shape, *parts in zip(layout.groups, *(torch.split(one, sizes, 1) for one in whole), strict=True):
-        q, k, v = (part.unflatten(1, shape).transpose(0, 1) for part in parts)  # [count, H, length, D/H]
-        rows.append(within(q, k, v, scale, dropout, causal and shape[1] > 1).transpose(1, 2).flatten(0, 1))
-    return torch.cat(rows)[None], None
+    seen = layout.groups
+    asking = seen if query.shape[2] == key.shape[2] else [(count, 1) for count, _ in seen]
+    shapes = (asking, seen, seen)
+    parts = (_cut(one, some) for one, some in zip(whole, shapes, strict=True))
+    rows = [
+        within(q, k, v, scale, dropout, causal and q.shape[2] > 1).transpose(1, 2).flatten(0, 1)
+        for q, k, v in zip(*parts, strict=True)
+    ]
+    return torch.cat(rows)[None]
+
+
+def _cut(row: Tensor, groups: list[tuple[int, int]]) -> list[Tensor]:
+    """[H,S,D/H] -> [count, H, length, D/H] of each group."""
+    parts = torch.split(row, [count * length for count, length in groups], 1)
+    return [part.view(-1, *shape, row.shape[-1]).transpose(0, 1) for part, shape in zip(parts, groups, strict=True)]
 
 
 def _without(query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float, causal: bool) -> Tensor:
@@ -136,30 +123,84 @@ AttentionInterface.register(NAME, attention)
 AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
-def run(model: PreTrainedModel, first_position: int, layout: Layout, input_ids: Tensor, **others: Tensor) -> Any:
-    """The model's output for the row. input_ids, others: [B,T]. first_position: that of a sequence's first token."""
-    return model(
+def only_what_is_asked(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Hook before the last layer: what each token gives to others of all tokens, all the rest of those asked for.
+
+    It is entered twice, so nothing here knows how it is made: left as soon as it attends, then with those tokens only.
+    """
+    layout = kwargs.get("layout")
+    if layout is None or layout.asked is None:
+        return None
+    last = LastLayer(layout)
+    with suppress(_Kept):
+        block.forward(*args, **kwargs | {"layout": last})
+    size = (1, len(layout.places))
+    args, kwargs = tree_map(
+        lambda one: one[:, layout.asked] if isinstance(one, Tensor) and one.shape[:2] == size else one, (args, kwargs)
+    )
+    return args, kwargs | {"layout": last}
+
+
+def run(model: Callable[..., Any], first_position: int, layout: Layout, input_ids: Tensor, **others: Tensor) -> Tensor:
+    """The model's states or logits for the row, [S,D], or for what of it the layout asks, [R,D].
+
+    Only a model whose last layer can be asked (`can_be_asked`) may get a layout that asks.
+    input_ids, others: [B,T]. first_position: that of a sequence's first token.
+    """
+    output = model(
         input_ids=layout.row(input_ids),
         attention_mask=layout.places.new_zeros(1, 1, 1, 1),  # of four dimensions it is taken as it is, and never read
         position_ids=(layout.positions + first_position)[None],
         layout=layout,
         **{name: layout.row(one) for name, one in others.items()},
     )
+    return cast(Tensor, output[0][0])
 
 
 def switch_to(model: PreTrainedModel, first_position: int) -> bool:
     """Let the model run without padding, where that gives its own results; False leaves it as it was.
 
     It is tried on three short sequences, as other kinds of attention, relative positions or convolutions do not show in
-    a configuration. Takes some milliseconds.
+    a configuration; so is a last layer that computes only what is asked for. Takes some milliseconds.
     """
     before = model.config._attn_implementation
+    if model.device.type == "meta":  # it has no weights to be tried with
+        return False
     if before != "sdpa" or not model._supports_attention_backend or _window(model) is not None:
         return False
+    mask, ids = _sequences(model)
+    expected = _computed(model, lambda: model(input_ids=ids, attention_mask=mask)[0].flatten(0, 1))
+    layout = Layout.of(mask)
+
+    def agrees(layout: Layout, at: Tensor) -> bool:
+        found = _computed(model, lambda: run(model, first_position, layout, ids))
+        return expected is not None and found is not None and _close(found, expected[at])
+
     model.set_attn_implementation(NAME)
-    if not (agrees := _agrees(model, first_position)):
+    if not agrees(layout, layout.places):
         model.set_attn_implementation(before)
-    return agrees
+        return False
+    if len(towers := stacks(model)) == 1:
+        hook = towers[0].blocks[-1].register_forward_pre_hook(only_what_is_asked, with_kwargs=True)
+        ends = mask.sum(1) - 1 + torch.arange(len(mask)) * mask.shape[1]
+        if not all(agrees(layout.asking(at), at) for at in (ends, torch.cat([ends, ends - 2]))):  # one of each, more
+            hook.remove()
+    return True
+
+
+def pools_first_tokens(model: PreTrainedModel) -> bool:
+    """Whether the model's own pooler gives, for the first token of each text alone, what it gives for the batch."""
+    if model.device.type == "meta" or not isinstance(pooler := getattr(model, "pooler", None), nn.Module):
+        return False
+    mask, ids = _sequences(model)
+    both = _computed(model, lambda: model(input_ids=ids, attention_mask=mask)[:2])
+    alone = None if both is None else _computed(model, lambda: pooler(both[0][:, :1]))
+    return both is not None and alone is not None and _close(alone, both[1])
+
+
+def can_be_asked(model: PreTrainedModel) -> bool:
+    """Whether its last layer computes only what a layout asks for."""
+    return any(only_what_is_asked in block._forward_pre_hooks.values() for block in model.modules())
 
 
 def runs_unpadded(model: Any) -> bool:
@@ -178,27 +219,29 @@ def kernels(model: nn.Module, dtype: torch.dtype) -> str | None:
     return varlen.words(torch.device("cuda"), dtype, width, causal)
 
 
-def _agrees(model: PreTrainedModel, first_position: int) -> bool:
+def _sequences(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
+    """attention_mask and input_ids to try it on, [3,7] each."""
     mask = (torch.arange(max(_TRIED)) < torch.tensor(_TRIED)[:, None]).long()
     embedding = cast(nn.Embedding, model.get_input_embeddings())
     ids = embedding.num_embeddings - 1 - torch.arange(mask.numel()).view_as(mask) % (embedding.num_embeddings - 5)
+    return mask, ids
+
+
+def _computed(model: PreTrainedModel, compute: Callable[[], T]) -> T | None:
+    """None where the model's forward takes no such arguments."""
     was_training = model.training
     model.train(False)
     try:
         with torch.inference_mode():
-            layout = Layout.of(mask)
-            expected = model(input_ids=ids, attention_mask=mask)[0]
-            found = layout.padded(run(model, first_position, layout, ids)[0])
-            return torch.allclose(found, expected * mask[..., None], atol=TOLERANCE, rtol=TOLERANCE)
-    except (
-        TypeError,
-        ValueError,
-        RuntimeError,
-        IndexError,
-    ):  # its forward takes no such arguments, or it has no weights yet
-        return False
+            return compute()
+    except (TypeError, ValueError, RuntimeError, IndexError):
+        return None
     finally:
         model.train(was_training)
+
+
+def _close(found: Tensor, expected: Tensor) -> bool:
+    return found.shape == expected.shape and torch.allclose(found, expected, atol=TOLERANCE, rtol=TOLERANCE)
 
 
 def _window(model: PreTrainedModel) -> int | None:

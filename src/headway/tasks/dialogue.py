@@ -111,8 +111,8 @@ class Dialogue:
         return built
 
     def loss(self, model: nn.Module, batch: Batch) -> Output:
-        losses = token_losses(model, batch["input_ids"], batch["attention_mask"])
-        return Output((losses * batch["answers"][:, 1:]).sum(1))
+        losses = token_losses(model, batch["input_ids"], batch["attention_mask"], batch["answers"])
+        return Output(losses.sum(1))
 
     def rows(self, model: nn.Module, output: Output, batch: Batch) -> Columns:
         if not self.metrics:

@@ -4,6 +4,7 @@ N documents, B blocks or windows, T tokens, V vocabulary.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -24,7 +25,8 @@ from headway.errors import DataError, ModelError
 from headway.metrics.language import perplexity
 from headway.models.base import ModelSource, network
 from headway.models.build import reserved_positions
-from headway.models.unpadded import Layout, run, runs_unpadded
+from headway.models.layout import Layout
+from headway.models.unpadded import can_be_asked, run, runs_unpadded
 from headway.tasks.base import Batch, Columns, Moment, Output, Split
 from headway.tasks.decoding import Decoding, Request
 
@@ -168,8 +170,8 @@ class LanguageModelling:
         return model
 
     def loss(self, model: nn.Module, batch: Batch) -> Output:
-        losses = token_losses(model, batch["input_ids"], batch["attention_mask"], batch.get("documents"))
-        return Output((losses * batch["scored"][:, 1:]).sum(1))
+        scored, documents = batch["scored"], batch.get("documents")
+        return Output(token_losses(model, batch["input_ids"], batch["attention_mask"], scored, documents).sum(1))
 
     def rows(self, model: nn.Module, output: Output, batch: Batch) -> Columns:
         return {}
@@ -208,22 +210,35 @@ class LanguageModelling:
         return Request(ids.tolist(), how)
 
 
-def token_losses(model: Any, input_ids: Tensor, attention_mask: Tensor, documents: Tensor | None = None) -> Tensor:
-    """[B,T] -> nats of each token but the first given those before it, [B,T-1]; what is said of padding means nothing.
+def token_losses(
+    model: Any, input_ids: Tensor, attention_mask: Tensor, scored: Tensor, documents: Tensor | None = None
+) -> Tensor:
+    """[B,T] -> nats of each token but the first given those before it, [B,T-1]; 0 where `scored` [B,T] is.
 
     documents [B,T]: numbers of the texts that a block is packed of, if they are to be kept apart.
     """
+    counts = scored[:, 1:]
     if hasattr(model, "token_losses"):
         counted: Tensor = model.token_losses(input_ids, attention_mask)
-        return counted
+        return counted * counts
     if not runs_unpadded(model):
         logits = model(input_ids=input_ids, attention_mask=attention_mask).logits[:, :-1].float()
         losses = F.cross_entropy(logits.flatten(0, 1), input_ids[:, 1:].flatten(), reduction="none")
-        return losses.view(len(input_ids), -1)
+        return losses.view(len(input_ids), -1) * counts
     layout = Layout.of(attention_mask, documents)
-    logits = run(model, reserved_positions(model.config), layout, input_ids).logits[0].float()
-    losses = F.cross_entropy(logits, layout.row(input_ids.roll(-1, 1))[0], reduction="none")
-    return layout.padded(losses[None, :, None])[:, :-1, 0]
+    first = reserved_positions(model.config)
+    at = F.pad(counts, (0, 1)).flatten().nonzero()[:, 0]  # before each token that counts
+    if 2 * len(at) > len(layout.places):  # of most tokens all is computed
+        losses = F.cross_entropy(
+            run(model, first, layout, input_ids).float(), layout.row(input_ids.roll(-1, 1))[0], reduction="none"
+        )
+        return layout.padded(losses[:, None])[:, :-1, 0] * counts
+    if can_be_asked(model):
+        logits = run(model, first, layout.asking(at), input_ids)
+    else:
+        logits = run(partial(model, logits_to_keep=layout.inverse[at]), first, layout, input_ids)
+    losses = F.cross_entropy(logits.float(), input_ids.flatten()[at + 1], reduction="none")
+    return losses.new_zeros(input_ids.numel()).index_copy(0, at, losses).view_as(input_ids)[:, :-1]
 
 
 def start_of(tokenizer: PreTrainedTokenizerBase) -> int:
