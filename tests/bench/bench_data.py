@@ -111,8 +111,15 @@ def continued(draws: np.random.Generator) -> tuple[Task, pa.Table]:
     return LanguageModelling(256), pa.table({"text": [" ".join(words) for words in sentences(draws)]})
 
 
-def masked(draws: np.random.Generator) -> tuple[Task, pa.Table]:
-    return MaskedLanguageModelling(128), pa.table({"text": [" ".join(words) for words in sentences(draws)]})
+def masked(draws: np.random.Generator, whole_words: bool = False) -> tuple[Task, pa.Table]:
+    texts = [" ".join(words) for words in sentences(draws)]
+    return MaskedLanguageModelling(128, whole_words=whole_words), pa.table({"text": texts})
+
+
+def followed(draws: np.random.Generator) -> tuple[Task, pa.Table]:
+    words = sentences(draws)
+    documents = [". ".join(" ".join(one) for one in words[at : at + 8]) + "." for at in range(0, EXAMPLES, 8)]
+    return MaskedLanguageModelling(128, next_sentence=True), pa.table({"text": documents})
 
 
 TASKS: dict[str, Callable[[np.random.Generator], tuple[Task, pa.Table]]] = {
@@ -121,6 +128,8 @@ TASKS: dict[str, Callable[[np.random.Generator], tuple[Task, pa.Table]]] = {
     "question answering": asked,
     "language modelling": continued,
     "masked language modelling": masked,
+    "masked, whole words": partial(masked, whole_words=True),
+    "masked, next sentences": followed,
 }
 
 

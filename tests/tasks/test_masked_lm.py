@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from scipy import stats
 from transformers import BertForMaskedLM, BertForPreTraining
 
 from headway.data import portions
@@ -51,16 +52,20 @@ def hidden(task: MaskedLanguageModelling, rows: Encoded, items: list[int], momen
     return found
 
 
-def test_masks_follow_from_seed_step_and_item_alone(tiny_bert: Path, tmp_path: Path) -> None:
-    task = MaskedLanguageModelling(max_length=32)
-    rows = encoded(tmp_path, task, tiny_bert)
-    together = hidden(task, rows, [3, 0, 1], (7, 11))
-    alone = [hidden(task, rows, [item], (7, 11))[0] for item in (3, 0, 1)]
+@pytest.mark.parametrize("whole_words", [False, True])
+@pytest.mark.parametrize("next_sentence", [False, True])
+def test_masks_follow_from_seed_step_and_item_alone(
+    tiny_bert: Path, tmp_path: Path, whole_words: bool, next_sentence: bool
+) -> None:
+    task = MaskedLanguageModelling(32, whole_words=whole_words, next_sentence=next_sentence)
+    rows = encoded(tmp_path, task, tiny_bert, [*TEXTS, f"{SENTENCE}. ok."])
+    together = hidden(task, rows, [3, 0, 4, 1], (7, 11))
+    alone = [hidden(task, rows, [item], (7, 11))[0] for item in (3, 0, 4, 1)]
     assert together == alone
-    assert hidden(task, rows, [3, 0, 1], (7, 12)) != together
-    assert hidden(task, rows, [3, 0, 1], (8, 11)) != together
+    assert hidden(task, rows, [3, 0, 4, 1], (7, 12)) != together
+    assert hidden(task, rows, [3, 0, 4, 1], (8, 11)) != together
     assert hidden(task, rows, [3, 0, 1], EVALUATION) == hidden(task, rows, [3, 0, 1], EVALUATION)
-    first, again = (task.collate(rows, np.arange(4), 0, (7, 11)) for _ in range(2))
+    first, again = (MaskedLanguageModelling(32).collate(rows, np.arange(4), 0, (7, 11)) for _ in range(2))
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
@@ -83,15 +88,76 @@ def test_the_share_of_tokens_and_what_becomes_of_them(tiny_bert: Path, tmp_path:
         assert abs(found / total - share) < 4 * np.sqrt(share * (1 - share) / total) + 0.002  # a random token may be it
 
 
-def test_whole_words_are_hidden_together(tiny_bert: Path, tmp_path: Path) -> None:
-    task = MaskedLanguageModelling(max_length=64, whole_words=True)
-    rows = encoded(tmp_path, task, tiny_bert)
-    for step in range(50):
-        for item, places in enumerate(hidden(task, rows, [0, 1, 2, 3], (0, step))):
-            words = np.asarray(rows.cut("first_words", item))
-            chosen = {int(words[place - 1]) for place in places}  # [CLS] stands first
-            assert sorted(places) == [at + 1 for at, word in enumerate(words.tolist()) if word in chosen]
-            assert len(chosen) == 1 or len(places) <= round(0.15 * len(words))
+def test_each_item_has_its_share_and_each_token_the_same_chance(tiny_bert: Path, tmp_path: Path) -> None:
+    """Rounded, half to even, and at least one. Chances by chi-square, of draws without putting back."""
+    task = MaskedLanguageModelling(max_length=128)
+    sizes, steps = [0, 1, 3, 10, 30, 100], 2_000
+    rows = encoded(tmp_path, task, tiny_bert, [" ".join(["film"] * size) for size in sizes])
+    counts = np.zeros((len(sizes), 102))
+    for step in range(steps):
+        found = hidden(task, rows, list(range(len(sizes))), (3, step))
+        assert [len(places) for places in found] == [0, 1, 1, 2, 4, 15]
+        for item, places in enumerate(found):
+            counts[item, places] += 1
+    for item, size in enumerate(sizes[2:], 2):
+        seen, share = counts[item, 1 : size + 1], max(1, round(0.15 * size)) / size
+        chi_square = ((seen - steps * share) ** 2).sum() / (steps * share * (1 - share)) * (size - 1) / size
+        assert counts[item].sum() == seen.sum()
+        assert 1e-4 < stats.chi2.sf(chi_square, size - 1) < 1 - 1e-4
+
+
+def test_replaced_tokens_are_drawn_from_the_whole_vocabulary(tiny_bert: Path, tmp_path: Path) -> None:
+    task = MaskedLanguageModelling(max_length=128, rate=0.5)
+    rows = encoded(tmp_path, task, tiny_bert, ["film " * 120])
+    film, mask, size = int(rows.sequences["first_ids"][0]), rows.facts["mask"], rows.facts["vocabulary"]
+    seen = [task.collate(rows, np.array([0]), 0, (5, step))["input_ids"][0, 1:-1] for step in range(800)]
+    counts = np.bincount(torch.cat(seen), minlength=size)
+    others = np.delete(counts, [film, mask])
+    assert len(others) == size - 2
+    assert stats.chisquare(others).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("next_sentence", [False, True])
+def test_whole_words_are_hidden_together(tiny_bert: Path, tmp_path: Path, next_sentence: bool) -> None:
+    """The first word drawn in any case, then all that still fit: so none that was left out would fit beside them."""
+    task = MaskedLanguageModelling(max_length=64, whole_words=True, next_sentence=next_sentence)
+    rows = encoded(tmp_path, task, tiny_bert, [*TEXTS, "plotting. unfilmable", "gamma\nalpha"])
+    tokenizer = Pretrained(str(tiny_bert)).tokenizer()
+    long = 0
+    for step in range(100):
+        batch = task.collate(rows, np.arange(len(rows)), 0, (0, step))
+        ids, chosen = batch["input_ids"].flatten(), torch.zeros(batch["input_ids"].numel(), dtype=torch.bool)
+        ids[batch["masked"]], chosen[batch["masked"]] = batch["targets"], True
+        for row, picked in zip(ids.view(batch["input_ids"].shape), chosen.view(batch["input_ids"].shape), strict=True):
+            words: list[list[bool]] = []  # of each word, whether its pieces were chosen
+            before = "[CLS]"
+            for token, one in zip(tokenizer.convert_ids_to_tokens(row.tolist()), picked.tolist(), strict=True):
+                if token.startswith("##") and before not in ("[CLS]", "[SEP]"):
+                    words[-1].append(one)
+                elif token not in ("[CLS]", "[SEP]", "[PAD]"):
+                    words.append([one])
+                before = token
+            assert all(len(set(word)) == 1 for word in words)
+            share, total = max(1, round(0.15 * sum(map(len, words)))), int(picked.sum())
+            taken = [len(word) for word in words if word[0]]
+            assert total == sum(taken)
+            assert total <= share or len(taken) == 1
+            assert all(total + len(word) > share for word in words if not word[0])
+            long += max(taken) > 1
+    assert long > 50
+
+
+def test_typed_masks_are_all_that_is_asked_of_a_text_and_do_not_count(tiny_bert: Path, tmp_path: Path) -> None:
+    for whole_words in (False, True):
+        task = MaskedLanguageModelling(32, whole_words=whole_words)
+        rows = encoded(tmp_path / str(whole_words), task, tiny_bert, [SENTENCE, "the [MASK] was a [MASK]", SENTENCE])
+        batch = task.collate(rows, np.arange(3), 0, (0, 1))
+        assert hidden(task, rows, [0, 1, 2], (0, 1))[1] == [2, 5]
+        assert batch["scored"].tolist() == [True, False, True]
+        assert task.terms(rows, np.arange(3), (0, 1)).tolist() == [2, 0, 2]
+        assert batch["targets"].tolist()[2:4] == [0, 0]
+        assert batch["input_ids"][1, [2, 5]].tolist() == [rows.facts["mask"]] * 2
+        assert hidden(task, rows, [0, 2], (0, 1)) == [hidden(task, rows, [0, 1, 2], (0, 1))[at] for at in (0, 2)]
 
 
 def test_terms_are_the_targets(tiny_bert: Path, tmp_path: Path) -> None:
@@ -140,7 +206,7 @@ def test_both_losses_are_those_of_berts_pretraining(tiny_bert: Path, tmp_path: P
 def test_the_second_segment_follows_or_is_from_another_document(tiny_bert: Path, tmp_path: Path) -> None:
     task = MaskedLanguageModelling(max_length=40, next_sentence=True)
     rows = encoded(tmp_path, task, tiny_bert)
-    apart = 0
+    apart, seen = 0, set[int]()
     for step in range(200):
         batch = task.collate(rows, np.array([0]), 0, (0, step))
         kinds, real = batch["token_type_ids"][0], batch["attention_mask"][0].bool()
@@ -152,11 +218,13 @@ def test_the_second_segment_follows_or_is_from_another_document(tiny_bert: Path,
             apart += 1
             assert owners
             assert all(owner != rows.examples[0] for owner in owners)
+            seen |= set(owners)
         else:
             assert second == rows.cut("second_ids", 0).tolist()
         assert int(real.sum()) <= 40
         assert ids[int(real.sum()) - 1] == rows.facts["sep"]
     assert 70 < apart < 130  # half of 200, within four standard deviations
+    assert len(seen) == len(TEXTS) - 1
 
 
 def test_the_order_of_segments_can_be_learnt(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headway.data.draws import mixed
 from headway.data.portions import taken
 from headway.data.texts import (
     LONGEST,
@@ -33,7 +34,6 @@ from headway.data.texts import (
     grams,
     keyed,
     lengths,
-    mixed,
     runs,
     sets,
     spread,

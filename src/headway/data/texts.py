@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headway.data.columns import MESSAGES, TEXTS
+from headway.data.draws import mixed
 
 Array = npt.NDArray[Any]
 Hashes = npt.NDArray[np.uint64]
@@ -134,15 +135,6 @@ def runs(values: Array, starts: Array, ends: Array, salt: int = 0) -> Hashes:
     np.cumsum(mixed(values) * np.cumprod(base[:-1]), out=prefix[1:])
     base[1:] = pow(_BASE, -1, 1 << 64)
     return mixed((prefix[ends] - prefix[starts]) * np.cumprod(base)[starts] + np.uint64(salt))
-
-
-def mixed(values: Array) -> Hashes:
-    """Every bit of the result depends on every bit of the value: the finaliser of SplitMix64 (Steele et al. 2014)."""
-    mixing = values.astype(np.uint64) + np.uint64(_BASE)
-    mixing = (mixing ^ (mixing >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixing = (mixing ^ (mixing >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    found: Hashes = mixing ^ (mixing >> np.uint64(31))
-    return found
 
 
 def sets(hashes: Hashes, offsets: Array) -> Sets:

@@ -5,7 +5,7 @@ N documents, B items, T tokens, M masked tokens of a batch, V vocabulary.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
+from headway.data.draws import Bits, draws, uniform
 from headway.data.encode import Array, Chunk, Encoded
 from headway.data.examples import TEXTS
-from headway.data.texts import spread
 from headway.errors import DataError, ModelError
 from headway.metrics.language import masked
 from headway.models.base import ModelSource, network
@@ -24,23 +24,36 @@ from headway.tasks.base import Batch, Columns, Moment, Output, Split
 from headway.tasks.segments import pairs, singles
 
 TOP = 5  # tokens named for each mask that somebody typed
+TRIES = 16  # to find a segment of another document
+TOKENS = 1 + TRIES  # of an item's numbers the first for its tokens; those before are for its second segment
+LAST = np.uint64(2**64 - 1)  # sorts behind all bits that are drawn
 
 
 @dataclass(frozen=True)
 class Drawn:
     """A batch as a step sees it. ids [B,T]: with tokens hidden. lengths, second [B]: where an item ends, where its
-    second segment begins. rows, places, targets [M]: of the tokens to predict. scored [B]: whether an item counts, not
-    where masks were typed. apart [B]: 1 where the second segment is from another document.
+    second segment begins. masked, targets [M]: places in [B*T] of tokens to predict, and what they are. terms [B]: how
+    many count. scored [B]: whether an item counts, not where masks were typed. apart [B]: 1 where the second segment is
+    from another document.
     """
 
     ids: Array
     lengths: Array
     second: Array
-    rows: Array
-    places: Array
+    masked: Array
     targets: Array
+    terms: Array
     scored: Array
     apart: Array
+
+
+class Segment(NamedTuple):
+    """The first or second segments of a batch: whose tokens they have, where they start and stop, [B] each."""
+
+    side: str
+    items: Array
+    start: Array
+    stop: Array
 
 
 class MaskedLanguageModelling:
@@ -100,8 +113,7 @@ class MaskedLanguageModelling:
 
     def terms(self, encoded: Encoded, items: Array, moment: Moment) -> Array:
         """[B] tokens to predict; with next_sentence [B,2], the second column for the segments' order."""
-        drawn = self._drawn(encoded, items, moment)
-        counts = np.bincount(drawn.rows, minlength=len(items)) * drawn.scored
+        counts = self._drawn(encoded, items, moment).terms
         return np.stack([counts, np.ones_like(counts)], 1) if self.next_sentence else counts
 
     def collate(self, encoded: Encoded, items: Array, pad: int, moment: Moment) -> Batch:
@@ -111,7 +123,7 @@ class MaskedLanguageModelling:
         arrays = {
             "input_ids": np.where(mask, drawn.ids, pad),
             "attention_mask": mask.astype(np.int64),
-            "masked": drawn.rows * longest + drawn.places,
+            "masked": drawn.masked,
             "targets": drawn.targets,
             "scored": drawn.scored,
         }
@@ -131,75 +143,35 @@ class MaskedLanguageModelling:
         return kept[2]
 
     def _draw(self, encoded: Encoded, items: Array, moment: Moment) -> "Drawn":
-        bits = np.random.Philox(key=[moment[0], moment[1] + 1])
-        fresh, draw = bits.state, np.random.Generator(bits)
-        vocabulary, others = encoded.facts["vocabulary"], items.copy()
-        chosen, fates, randoms = [], [], []
-        for at, item in enumerate(items.tolist()):
-            fresh["state"]["counter"][:] = (0, item, 0, 0)
-            bits.state = fresh  # a tenth of the time of a new generator
-            if self.next_sentence and draw.random() < 0.5:
-                others[at] = _elsewhere(encoded, item, draw)
-            places = self._chosen(encoded, item, int(others[at]), draw)
-            chosen.append(places)
-            fates.append(draw.random(len(places)))
-            randoms.append(draw.integers(0, vocabulary, len(places)))
-        ids, second, lengths = self._framed(encoded, items, others)
-        rows, places = np.repeat(np.arange(len(items)), [len(one) for one in chosen]), np.concatenate(chosen)
-        mask, fate, random = encoded.facts["mask"], np.concatenate(fates), np.concatenate(randoms)
-        typed, where = np.nonzero(ids == mask)
-        scored = np.ones(len(items), np.bool_)
-        if len(typed):  # by somebody who wants them filled: nothing is known of what they hide
-            scored[typed] = False
-            drawn = scored[rows]
-            rows, places, fate, random = rows[drawn], places[drawn], fate[drawn], random[drawn]
-        targets = ids[rows, places]
-        ids[rows, places] = np.where(fate < 0.8, mask, np.where(fate < 0.9, random, targets))
-        if len(typed):
-            order = np.argsort(np.append(rows, typed), kind="stable")
-            rows, places = np.append(rows, typed)[order], np.append(places, where)[order]
-            targets = np.append(targets, np.zeros_like(typed))[order]
-        return Drawn(ids, lengths, second, rows, places, targets, scored, (others != items).astype(np.int64))
-
-    def _framed(self, encoded: Encoded, items: Array, others: Array) -> tuple[Array, Array, Array]:
-        """ids [B,T] with 0 after their end; where the second segment begins, and the end, [B] each."""
-        cls, sep = encoded.facts["cls"], encoded.facts["sep"]
-        first, _ = encoded.padded("first_ids", items, 0)
+        own = draws(moment[0] << 32 | moment[1] + 1, items)  # each item's generator
+        others = _others(encoded, items, own) if self.next_sentence else items
         second = encoded.sizes("first_ids", items) + 2
-        more = encoded.sizes("second_ids", others) if self.next_sentence else np.zeros_like(second)
-        lengths = second + more + self.next_sentence
-        rows = np.arange(len(items))
-        ids = np.zeros((len(items), int(lengths.max(initial=2))), np.int64)
-        ids[:, 1 : 1 + first.shape[1]] = first
-        ids[:, 0], ids[rows, second - 1] = cls, sep
+        lengths = second + encoded.sizes("second_ids", others) + 1 if self.next_sentence else second
+        rows, places = np.arange(len(items)), np.arange(int(lengths.max(initial=2)))
+        segments = [Segment("first", items, np.ones_like(second), second - 1)]
         if self.next_sentence:
-            places = spread(encoded.offsets["second_ids"][others], more)
-            ids[np.repeat(rows, more), spread(second, more)] = encoded.sequences["second_ids"][places]
-            ids[rows, lengths - 1] = sep
-        return ids, second, lengths
-
-    def _chosen(self, encoded: Encoded, item: int, other: int, draw: np.random.Generator) -> Array:
-        """Which places to predict, ascending: at least one; whole words only as long as they do not exceed the rate."""
-        offsets = encoded.offsets["first_ids"]
-        count = int(offsets[item + 1] - offsets[item])
-        real = np.arange(1, count + 1)
-        if self.next_sentence:
-            offsets = encoded.offsets["second_ids"]
-            real = np.append(real, np.arange(count + 2, count + 2 + int(offsets[other + 1] - offsets[other])))
-        wanted = max(1, round(self.rate * len(real))) if len(real) else 0
-        if not self.whole_words:
-            return np.sort(draw.permutation(real)[:wanted])
-        group = encoded.cut("first_words", item)
-        if self.next_sentence:
-            group = np.append(group, encoded.cut("second_words", other) + len(group))
-        chosen: list[int] = []
-        for word in draw.permutation(np.unique(group)):
-            found = real[group == word].tolist()
-            if not chosen or len(chosen) + len(found) <= wanted:
-                chosen += found
-            if len(chosen) >= wanted:
-                break
-        return np.sort(np.asarray(chosen, np.int64))
+            segments.append(Segment("second", others, second, lengths - 1))
+        ids = _laid(encoded, "ids", segments, places)
+        real, mask = ids >= 0, encoded.facts["mask"]
+        ids[:, 0] = encoded.facts["cls"]
+        ids[rows, second - 1] = ids[rows, lengths - 1] = encoded.facts["sep"]
+        bits = draws(own[:, None], TOKENS + places)
+        wanted = np.maximum(np.rint(self.rate * real.sum(1)).astype(np.int64), 1)
+        if self.whole_words:
+            hidden = _words(_laid(encoded, "words", segments, places), bits, wanted)
+        else:
+            last = np.sort(np.where(real, bits, LAST), axis=1)[rows, wanted - 1]
+            hidden = real & (bits <= last[:, None])  # exactly `wanted`: no two of an item's numbers are equal
+        typed = ids == mask
+        scored = ~typed.any(1)  # where somebody wants masks filled, nothing is known of what they hide
+        hidden &= scored[:, None]
+        asked, at, flat = np.flatnonzero(hidden | typed), np.flatnonzero(hidden), ids.reshape(-1)
+        targets = flat[asked] * hidden.reshape(-1)[asked]
+        fate, random = uniform(draws(bits.reshape(-1)[at, None], np.arange(2))).T
+        replaced = np.where(fate < 0.9, (random * encoded.facts["vocabulary"]).astype(np.int64), flat[at])
+        flat[at] = np.where(fate < 0.8, mask, replaced)
+        apart = (others != items).astype(np.int64)
+        return Drawn(ids, lengths, second, asked, targets, hidden.sum(1), scored, apart)
 
     # --- the network and what comes of it -------------------------------------------------------------------------
 
@@ -268,14 +240,48 @@ class MaskedLanguageModelling:
         return None
 
 
-def _elsewhere(encoded: Encoded, item: int, draw: np.random.Generator) -> int:
-    """An item of another document; of the same one where there is no other."""
-    examples = encoded.examples
-    for _ in range(16):
-        other = int(draw.integers(len(examples)))
-        if examples[other] != examples[item]:
-            break
-    return other
+def _laid(encoded: Encoded, kind: str, segments: Sequence[Segment], places: Array) -> Array:
+    """ids or words of the segments' tokens where a batch has them, [B,T]; -1 elsewhere."""
+    laid = np.full((len(segments[0].items), len(places)), -1)
+    for side, items, start, stop in segments:
+        name = f"{side}_{kind}"
+        where = (places >= start[:, None]) & (places < stop[:, None])
+        laid[where] = encoded.sequences[name][((encoded.offsets[name][items] - start)[:, None] + places)[where]]
+    return laid
+
+
+def _others(encoded: Encoded, items: Array, own: Bits) -> Array:
+    """Half of the items; for the others one of another document, or of the same where TRIES find no other. [B]"""
+    numbers = uniform(draws(own[:, None], np.arange(TOKENS)))
+    tries = (numbers[:, 1:] * len(encoded)).astype(np.int64)
+    foreign = encoded.examples[tries] != encoded.examples[items][:, None]
+    foreign[:, -1] = True
+    return np.where(numbers[:, 0] < 0.5, tries[np.arange(len(items)), foreign.argmax(1)], items)
+
+
+def _words(words: Array, bits: Bits, wanted: Array) -> Array:
+    """Which tokens to predict, [B,T]: words [B,T] in the order of the bits of their first tokens, the first one and
+    those after it that leave no more than `wanted` [B] tokens together.
+    """
+    real, rows = words >= 0, np.arange(len(words))[:, None]
+    begins = real.copy()
+    begins[:, 1:] &= words[:, 1:] != words[:, :-1]
+    counts = np.diff(np.flatnonzero(begins[real]), append=np.count_nonzero(real))
+    sizes = np.zeros_like(words)
+    sizes[begins] = counts
+    order = np.argsort(np.where(begins, bits, LAST), axis=1)
+    sizes = sizes[rows, order]
+    room = np.maximum(wanted[:, None], sizes[:, :1])
+    left, taken = sizes > 0, np.zeros_like(real)
+    while left.any():  # again, without the words that are too long for what is left
+        fits = left & (np.cumsum(sizes * left, axis=1) <= room)
+        taken |= fits
+        room = room - (sizes * fits).sum(1, keepdims=True)
+        left &= ~fits & (sizes <= room)
+    chosen, hidden = np.zeros_like(real), np.zeros_like(real)
+    chosen[rows, order] = taken
+    hidden[real] = np.repeat(chosen[begins], counts)
+    return hidden
 
 
 def _best(logits: torch.Tensor, owner: torch.Tensor, items: int) -> list[list[list[tuple[int, float]]]]:
