@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from headway.errors import HeadwayError
-from headway.imports import unwatched
+from headway.imports import import_lightning, unwatched
 from headway.store import layout
 from headway.training.events import VARIABLE, Channel, open_channel
 from headway.training.ranks import Ranks
@@ -33,6 +33,7 @@ def main(run_dir: Path) -> int:
 def guarded(run_dir: Path, channel: Channel) -> int:
     """Run the training; whatever happens becomes a status, one line and an exit code."""
     with unwatched():
+        import_lightning()
         from headway.config.freeze import config_hash, thaw
         from headway.config.redact import redact_text
         from headway.training.loop import run_training
