@@ -18,14 +18,12 @@ from typing import Any
 
 import torch
 from harness import machine, quiet, report, say, shown, spread, table
-from training_ways import SHORT, SMALL, WAYS, WORKS, Cost, Meter, Setting, run_training, setting
+from training_ways import SHORT, WAYS, WORKS, Cost, Setting, setting
 
 from headway.training.peak import known
 
 OURS = "Headway"
 GOALS = {"padded to 512, by hand": 50.0, "HuggingFace Trainer": 4.0, "matrix products alone": 0.75}  # times as fast
-OVERHEAD_GOAL = 2.0  # CPU milliseconds a step
-OVERHEAD_STEPS = 150
 Way = Callable[[Setting, int, int], Cost]
 
 
@@ -48,10 +46,7 @@ def main() -> None:
 
 def measure_cpu(folder: Path, ways: dict[str, Way], steps: int, count: int, write: Path | None) -> None:
     costs = rounds(ways, setting(folder / "whole", SHORT), steps, count)
-    small = setting(folder / "small", SMALL)
-    extra = rounds({"hand": same_batches, "headway": WAYS[OURS]}, small, OVERHEAD_STEPS, count)
-    about = machine(threads=1, batch=SHORT.batch)
-    result = {"machine": about, "ways": summary(costs), "overhead": overhead(extra)}
+    result = {"machine": machine(threads=1, batch=SHORT.batch), "ways": summary(costs)}
     report("training", result, page(result), write)
 
 
@@ -96,35 +91,6 @@ def rounds(ways: dict[str, Way], given: Setting, steps: int, count: int) -> dict
     return costs
 
 
-def same_batches(given: Setting, steps: int, seed: int) -> Cost:
-    """The loop that one would write by hand around Headway's own batches and model, without any record."""
-    import headway.training.loop as loop
-
-    meter = Meter(given.work, steps)
-
-    def count(_: Any, module: Any, datamodule: Any) -> None:
-        model, task = module.model, module.task
-        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-        for step in range(steps + given.work.warm):
-            batch = datamodule.steps[step, 0]
-            (task.loss(model, batch["inputs"]).losses.sum(0) / batch["terms"]).sum().backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad()
-            meter(batch["examples"], batch["tokens"])
-        raise StopIteration
-
-    real = loop.pl.Trainer.fit
-    loop.pl.Trainer.fit = count  # type: ignore[assignment, method-assign]
-    try:
-        run_training(given, steps, seed, [], lambda _: None)
-    except StopIteration:
-        pass
-    finally:
-        loop.pl.Trainer.fit = real  # type: ignore[method-assign]
-    return meter.cost()
-
-
 def summary(costs: dict[str, list[Cost]]) -> list[dict[str, Any]]:
     """Of each way: examples a second, and how many times as fast ours is, by wall clock and by CPU."""
     found = []
@@ -149,28 +115,16 @@ def per_token(cost: Cost, clock: str) -> float:
     return float(getattr(cost, clock)) / cost.tokens
 
 
-def overhead(costs: dict[str, list[Cost]]) -> dict[str, Any]:
-    """CPU milliseconds that a step of Headway costs beyond the same step by hand."""
-    pairs = zip(costs["headway"], costs["hand"], strict=True)
-    return {
-        "cpu_ms_a_step": spread([1e3 * (ours.cpu / ours.steps - hand.cpu / hand.steps) for ours, hand in pairs]),
-        "goal": OVERHEAD_GOAL,
-    }
-
-
 def page(result: dict[str, Any]) -> str:
     about = result["machine"]
     rows = []
     for row in result["ways"]:
         cells = [shown(row.get(key)) for key in ("examples_per_s", "ours_wall", "ours_cpu")]
         rows.append([row["way"], *cells, row.get("goal")])
-    extra = result["overhead"]
     return (
         f"Measured {about['date']} on {about['cores']} cores of {about['cpu']}, one thread, torch {about['torch']}, "
         f"transformers {about['transformers']}; batches of {about['batch']} short texts; medians (least to greatest)."
-        "\n\n" + table(["way", "examples/s", "Headway is so many times as fast", "by CPU time", "goal"], rows) + "\n\n"
-        "Over a loop by hand on the same batches, with a row of history each step: "
-        f"{shown(extra['cpu_ms_a_step'])} CPU-ms a step (goal: {extra['goal']:g}).\n"
+        "\n\n" + table(["way", "examples/s", "Headway is so many times as fast", "by CPU time", "goal"], rows) + "\n"
     )
 
 

@@ -6,7 +6,7 @@ on one thread and short texts, 32 a step; on a GPU one of WORKS, in bfloat16.
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,6 @@ class Work:
 
 
 SHORT = Work(21, 128, warm=4)  # in the first steps the heap still grows
-SMALL = Work(21, 128, shape=(1, 64, 4))
 BASE = (12, 768, 12)
 WORKS = {
     "BERT-base, 128 tokens": Work(48, 128, 128, BASE, gpu=True, warm=10),
@@ -303,28 +302,6 @@ def lightning(given: Setting, steps: int, seed: int) -> Cost:
 
 def headway(given: Setting, steps: int, seed: int, *options: str) -> Cost:
     """`headway train` as its worker runs it: batches, checks, run folder, a row of history each step."""
-    meter = Meter(given.work, steps)
-    run_training(given, steps, seed, options, lambda batch: meter(batch["examples"], batch["tokens"]))
-    return meter.cost()
-
-
-def headway_random(given: Setting, steps: int, seed: int) -> Cost:
-    """Headway with batches of any lengths."""
-    return headway(given, steps, seed, "batch.bucket=false")
-
-
-def headway_padded(given: Setting, steps: int, seed: int) -> Cost:
-    """Headway with buckets and padding, as before it could do without."""
-    return headway(given, steps, seed, "model.attn_implementation=sdpa")
-
-
-def headway_bf16(given: Setting, steps: int, seed: int) -> Cost:
-    """Headway in the precision that `headway tune-batch` picks on processors that have bfloat16."""
-    return headway(given, steps, seed, "trainer.precision=bf16-mixed")
-
-
-def run_training(given: Setting, steps: int, seed: int, options: Sequence[str], after: Callable[[Any], None]) -> None:
-    """after: called with the batch when a step is done and its row is written."""
     from headway.config.compose import compose
     from headway.config.freeze import config_hash, freeze, thaw
     from headway.store.writer import create_run
@@ -332,9 +309,11 @@ def run_training(given: Setting, steps: int, seed: int, options: Sequence[str], 
     from headway.training.events import SilentChannel
     from headway.training.recorder import Recorder
 
+    meter = Meter(given.work, steps)
+
     def metered(recorder: Recorder, trainer: Any, module: Any, outputs: Any, batch: Any, at: int) -> None:
         real(recorder, trainer, module, outputs, batch, at)
-        after(batch)
+        meter(batch["examples"], batch["tokens"])
 
     with tempfile.TemporaryDirectory() as folder:
         overrides = [
@@ -353,6 +332,22 @@ def run_training(given: Setting, steps: int, seed: int, options: Sequence[str], 
             loop.run_training(thaw(text), run, config_hash(text), SilentChannel())
         finally:
             Recorder.on_train_batch_end = real  # type: ignore[method-assign]
+    return meter.cost()
+
+
+def headway_random(given: Setting, steps: int, seed: int) -> Cost:
+    """Headway with batches of any lengths."""
+    return headway(given, steps, seed, "batch.bucket=false")
+
+
+def headway_padded(given: Setting, steps: int, seed: int) -> Cost:
+    """Headway with buckets and padding, as before it could do without."""
+    return headway(given, steps, seed, "model.attn_implementation=sdpa")
+
+
+def headway_bf16(given: Setting, steps: int, seed: int) -> Cost:
+    """Headway in the precision that `headway tune-batch` picks on processors that have bfloat16."""
+    return headway(given, steps, seed, "trainer.precision=bf16-mixed")
 
 
 def matrix_products(given: Setting, steps: int, seed: int) -> Cost:

@@ -5,10 +5,11 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from headway import cli
 from headway.commands import dynamics, labels
@@ -239,6 +240,21 @@ def test_the_same_figure_each_time(main: Main, make: Make, tmp_path: Path, kind:
         assert main("dynamics", run, "--figure", str(file)) == 0
     assert files[0].read_bytes() == files[1].read_bytes()
     assert len(files[0].read_bytes()) > 2000
+
+
+def test_a_figure_that_cannot_be_finished_leaves_the_one_before(
+    answer: Ask, make: Make, refusal: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Figure, file: IO[bytes], **__: Any) -> None:
+        file.write(b"<svg")
+        raise OSError(28, "No space left on device")
+
+    run, file = make(), tmp_path / "map.svg"
+    answer("dynamics", run, "--figure", str(file))
+    whole, names = file.read_bytes(), sorted(tmp_path.iterdir())
+    monkeypatch.setattr(Figure, "savefig", full)
+    assert "No space left" in refusal("dynamics", run, "--figure", str(file))
+    assert (file.read_bytes(), sorted(tmp_path.iterdir())) == (whole, names)
 
 
 # --- labels ----------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from headway.tasks.base import Output
 from headway.tasks.classification import Classification
 from headway.training import checkpoint
 from headway.training.events import open_channel
+from headway.training.recorder import Recorder
 from headway.worker import guarded
 
 TrainingRun = Callable[..., Path]
@@ -164,6 +165,31 @@ def test_one_interrupt_saves_the_step(training_run: TrainingRun, monkeypatch: py
     found = checkpoint.latest(run / "checkpoints")
     assert found is not None
     assert found[1]["step"] == 6
+
+
+@pytest.mark.parametrize(("every", "written"), [(0.0, list(range(1, 13))), (1e9, [4] * 4 + [8] * 4 + [12] * 4)])
+def test_losses_are_read_as_rarely_as_is_asked_and_all_the_same(
+    training_run: TrainingRun,
+    uninterrupted: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    every: float,
+    written: list[int],
+) -> None:
+    """At the latest before a validation."""
+    seen = []
+    log = Recorder._log
+
+    def noted(self: Recorder, step: int, values: dict[str, float]) -> None:
+        if "train/loss" in values:
+            seen.append(self.step)
+        log(self, step, values)
+
+    monkeypatch.setattr(Recorder, "_log", noted)
+    monkeypatch.setattr("headway.training.recorder.READ_EVERY", every)
+    run = training_run(SPLITS, SETTINGS)
+    assert train(run) == 0, (run / "traceback.txt").read_text()
+    assert seen == written
+    assert outcome(run) == uninterrupted
 
 
 def test_failing_before_the_first_checkpoint_starts_from_the_start(

@@ -4,6 +4,7 @@ import itertools
 import random
 
 import numpy as np
+import pytest
 import torch
 
 from headway.training.seeds import derived_seed, seed_all
@@ -27,6 +28,25 @@ def test_every_generator_is_seeded() -> None:
     first = drawn()
     seed_all(1, 3)
     assert all(a != b for a, b in zip(first, drawn(), strict=True))
+
+
+def test_numbers_are_those_of_manual_seed() -> None:
+    seed_all(1, 2)
+    found = torch.rand(3)
+    torch.manual_seed(derived_seed(1, 2))
+    assert torch.equal(torch.rand(3), found)
+
+
+def test_devices_in_use_are_seeded_and_no_others_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr("traceback.format_stack", lambda: pytest.fail("torch remembers who asked"))
+    monkeypatch.setattr("torch.cuda.manual_seed_all", told.append)
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: False)
+    seed_all(1, 2)
+    assert told == []
+    monkeypatch.setattr("torch.cuda.is_initialized", lambda: True)
+    seed_all(1, 2)
+    assert told == [derived_seed(1, 2)]
 
 
 def test_no_two_places_share_a_seed() -> None:

@@ -61,7 +61,7 @@ def test_a_batch_that_does_not_fit_is_cut(capacity: int, checkpointed: int, base
 
 def test_the_memory_of_a_processor_is_not_exhausted_by_trying(monkeypatch: pytest.MonkeyPatch) -> None:
     """An example takes a byte here, and 20 are free, of which 16 may be taken."""
-    monkeypatch.setattr("headway.training.tune.status", lambda *_: 20)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=20))
     machine = bench(16, 16)  # more would raise
     machine.cuda = False
     _, present = Tuning(machine, SilentChannel(), 60.0, []).present()

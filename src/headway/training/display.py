@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
+DRAWN = 4  # times a second that a bar is: each costs 4 ms of a processor
 
 
 class Display(Protocol):
@@ -107,7 +108,7 @@ class Terminal:
         from rich.progress import BarColumn, Progress, TextColumn
 
         columns = (BarColumn(bar_width=None), TextColumn("{task.fields[text]}", markup=False))
-        self._bar = Progress(*columns, console=self.console, transient=True)
+        self._bar = Progress(*columns, console=self.console, transient=True, refresh_per_second=DRAWN)
         self._task = self._bar.add_task("prepare", text="")
         self._bar.start()
 
@@ -141,6 +142,7 @@ class Terminal:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=self.console,
+            refresh_per_second=DRAWN,
         )
         self._task = self._bar.add_task("train", total=total, epoch=0.0, loss=float("nan"), speed=0.0)
         self._bar.start()

@@ -37,7 +37,7 @@ from headway.training.events import Channel
 from headway.training.frozen import fill, keep_frozen
 from headway.training.heap import keep_freed_memory
 from headway.training.loaders import EvaluationBatches, StepKeys, TrainSteps, evaluation_loader, loader
-from headway.training.module import TrainingModule
+from headway.training.module import Schedule, TrainingModule
 from headway.training.peak import dtype_of
 from headway.training.ranks import Ranks
 from headway.training.recorder import Progress, Recorder, Rules
@@ -74,9 +74,8 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
     seed_all(config.seed)  # fresh weights are a function of the seed
     model = session.model(weights=found is None)
     rules = rules_of(settings, plan, session, counted=hasattr(model, "fit"))
-    if settings.get("compile") and hasattr(model, "fit"):
-        raise ConfigError(["trainer.compile: this model is counted, so there is nothing to compile; set it to false"])
-    compiled = Compiled(task) if settings.get("compile") else None
+    schedule = instantiate({**plain(config, "scheduler"), "_partial_": True})
+    module = make_module(config, session, model, schedule, rules.total_steps)
     if found is None and ranks.rank == 0:
         keep_model(session, run_dir)
         keep_frozen(model, run_dir / MODEL_FOLDER)
@@ -85,21 +84,8 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
         monitor={"metric": rules.monitor, "mode": "max" if rules.maximise else "min"},
         plan={"steps": rules.total_steps, "steps_per_epoch": rules.steps_per_epoch},
     )
-    schedule_node = plain(config, "scheduler")
-    module = TrainingModule(
-        task,
-        model,
-        session.splits,
-        optimizer=plain(config, "optimizer"),
-        schedule=instantiate({**schedule_node, "_partial_": True}),
-        total_steps=rules.total_steps,
-        accumulate=batch["accumulate"],
-        clip=settings["gradient_clip_val"],
-        rng=config.seed,
-        compiled=compiled,
-    )
     spent = read_meta(run_dir).get("cost") or {}
-    cost = Cost(channel, spent, module.flops, accelerator, settings["precision"], ranks.world, compiled)
+    cost = Cost(channel, spent, module.flops, accelerator, settings["precision"], ranks.world, module.compiled)
     recorder = Recorder(run_dir, rules, task, session.splits, channel, config_hash, cost)
     start = 0
     if found is not None:
@@ -246,6 +232,27 @@ def cut_texts(session: Session) -> dict[str, Any]:
             origin = session.prepared.splits[name]["origin"][int(rows[0])].as_py()
             found[name] = {"count": len(rows), "first": origin}
     return found
+
+
+def make_module(
+    config: DictConfig, session: Session, model: torch.nn.Module, schedule: Schedule, total_steps: int
+) -> TrainingModule:
+    """What trains `model` as the config says. Raises: ConfigError for a model that is counted and to be compiled."""
+    settings = plain(config, "trainer")
+    if settings.get("compile") and hasattr(model, "fit"):
+        raise ConfigError(["trainer.compile: this model is counted, so there is nothing to compile; set it to false"])
+    return TrainingModule(
+        session.task,
+        model,
+        session.splits,
+        optimizer=plain(config, "optimizer"),
+        schedule=schedule,
+        total_steps=total_steps,
+        accumulate=config.batch.accumulate,
+        clip=settings["gradient_clip_val"],
+        rng=config.seed,
+        compiled=Compiled(session.task) if settings.get("compile") else None,
+    )
 
 
 def make_trainer(

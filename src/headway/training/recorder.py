@@ -25,6 +25,8 @@ from headway.training.module import Evaluation, TrainingModule
 from headway.training.session import prediction_columns
 from headway.training.stops import Signals, Stopped
 
+READ_EVERY = 0.1  # seconds; reading each step's loss at once would let a GPU wait for the processor at every step
+
 
 @dataclass
 class Progress:
@@ -115,7 +117,7 @@ class Recorder(pl.Callback):
         )
         at_checkpoint = self.rules.checkpoint_every is not None and self.step % self.rules.checkpoint_every == 0
         asked = self._asked_to_stop(trainer)
-        if len(self._rows) >= self.rules.log_every or at_checkpoint or asked:
+        if self._due(trainer) or at_checkpoint or asked:
             self._flush(trainer)
         segment_ends = batch_idx + 1 == trainer.num_training_batches
         if asked:
@@ -140,6 +142,15 @@ class Recorder(pl.Callback):
         if self.history is not None:
             self._log(self.step, {"perf/fit_s": round(model_seconds, 3)})
         self._save(trainer, module)
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        if trainer.world_size == 1:  # other ranks may not come to this
+            self._flush(trainer)
+
+    def _due(self, trainer: pl.Trainer) -> bool:
+        """Whether to write rows now; several ranks must agree, and their clocks would not."""
+        waited = trainer.world_size > 1 or time.perf_counter() - self._clock >= READ_EVERY
+        return waited and len(self._rows) >= self.rules.log_every
 
     def _flush(self, trainer: pl.Trainer) -> None:
         """Read the steps since the last time off the device, in one transfer, and write a row for each.
@@ -175,7 +186,7 @@ class Recorder(pl.Callback):
             step=rows[-1][0],
             total=self.rules.total_steps,
             epoch=rows[-1][0] / self.rules.steps_per_epoch,
-            loss=losses[-1].item(),
+            loss=loss,
             tokens_per_s=speed["perf/tokens_per_s"],
         )
 

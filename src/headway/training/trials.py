@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import psutil
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -15,11 +16,9 @@ from headway.data.batching import TrainPlan, evaluation_batches
 from headway.data.encode import Array
 from headway.errors import ConfigError
 from headway.tasks.base import EVALUATION
-from headway.training.compiled import Compiled
 from headway.training.heap import return_freed_memory
 from headway.training.loaders import StepKeys, TrainSteps, loader
-from headway.training.loop import make_trainer, prepare_device
-from headway.training.module import TrainingModule
+from headway.training.loop import make_module, make_trainer, prepare_device
 from headway.training.ranks import Ranks
 from headway.training.schedules import constant
 from headway.training.seeds import seed_all
@@ -28,6 +27,7 @@ from headway.training.tuned import Changes
 
 ALONE = Ranks()  # one process, whatever trainer.devices says: what is best for one device is best for each
 FEW = 4  # examples of a first look
+FORGET = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Stopwatch(pl.Callback):
     @property
     def rise(self) -> int:
         """Bytes."""
-        most = torch.cuda.max_memory_allocated() if self.cuda else status("VmHWM")
+        most = torch.cuda.max_memory_allocated() if self.cuda else peak()
         return most - self.before
 
 
@@ -102,11 +102,13 @@ class Steps(pl.LightningDataModule):
 
 
 class Bench:
-    """The data and the device on which settings are measured."""
+    """The data and the device on which settings are measured. Raises: HeadwayError for what cannot be had."""
 
     def __init__(self, config: DictConfig) -> None:
         self.config = config
         self.cuda = prepare_device(plain(config, "trainer"), ALONE) == "cuda"
+        if not self.cuda:
+            forget_peak()  # where it cannot be had, that is said before the data is prepared
         self.session = open_session(config)
         self.lengths = self.session.encoded["train"].lengths
 
@@ -129,18 +131,7 @@ class Trial:
         model = self.session.model(weights=True)
         if hasattr(model, "fit"):
             raise ConfigError(["model: is counted, not trained by steps; there is nothing to tune"])
-        self.module = TrainingModule(
-            self.session.task,
-            model,
-            {},
-            optimizer=plain(config, "optimizer"),
-            schedule=constant,
-            total_steps=1,
-            accumulate=self.batch["accumulate"],
-            clip=self.settings["gradient_clip_val"],
-            rng=config.seed,
-            compiled=Compiled(self.session.task) if self.settings.get("compile") else None,
-        )
+        self.module = make_module(config, self.session, model, constant, 1)
         self.plan = self.share(1)
         self.memory = 0
 
@@ -223,18 +214,23 @@ def device_count(settings: Mapping[str, Any]) -> int:
 
 
 def held(cuda: bool) -> int:
-    return torch.cuda.memory_allocated() if cuda else status("VmRSS")
+    return torch.cuda.memory_allocated() if cuda else int(psutil.Process().memory_info().rss)
 
 
-def status(name: str, file: Path = Path("/proc/self/status")) -> int:
-    """Bytes that Linux tells under a name."""
-    line = next(line for line in file.read_text().splitlines() if line.startswith(f"{name}:"))
-    return int(line.split()[1]) * 1024
+def peak() -> int:
+    """The most bytes of memory that this process has held since `forget_peak`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def forget_peak() -> None:
-    """VmHWM begins anew (proc(5), clear_refs)."""
-    Path("/proc/self/clear_refs").write_text("5")
+    """Let the peak begin anew (proc(5), clear_refs). Raises: ConfigError where the system does not."""
+    try:
+        FORGET.write_text("5")
+    except OSError as error:
+        raise ConfigError(
+            [f"trainer.accelerator: the memory of a processor is measured on Linux only, by {FORGET}: {error.strerror}"]
+        ) from error
 
 
 def free(cuda: bool) -> None:

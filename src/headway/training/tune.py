@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import psutil
 import torch
 from omegaconf import OmegaConf
 
@@ -26,7 +27,7 @@ from headway.errors import ConfigError, HeadwayError
 from headway.training import tuned
 from headway.training.events import VARIABLE, Channel, open_channel
 from headway.training.loop import quiet_libraries
-from headway.training.trials import FEW, Bench, Trial, status
+from headway.training.trials import FEW, Bench, Trial
 from headway.training.tuned import Changes, Present, Tried
 from headway.worker import end_with_supervisor
 
@@ -96,7 +97,7 @@ class Tuning:
             if len(known) > 1:
                 (less, before, _), (last, taken, seconds) = known[-2:]
                 more = taken + max(0, taken - before) * (size - last) / (last - less)
-                if not cuda and more > status("MemAvailable", Path("/proc/meminfo")) * MEMORY:
+                if not cuda and more > psutil.virtual_memory().available * MEMORY:
                     return False
                 if size > last and len(known) > 2 and seconds * size / last > LONG * self.seconds:
                     return None

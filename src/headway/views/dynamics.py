@@ -137,6 +137,7 @@ def save_figure(path: "Path", found: "Dynamics", title: str) -> None:
     from matplotlib.figure import Figure
 
     from headway.errors import RunError
+    from headway.store.atomic import replacing
 
     known = not np.isnan(found.correctness).any()
     with mpl.rc_context({"svg.hashsalt": "headway", "text.parse_math": False}):
@@ -159,7 +160,8 @@ def save_figure(path: "Path", found: "Dynamics", title: str) -> None:
             figure.colorbar(points, label="correctness")
         undated: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
         try:
-            figure.savefig(path, dpi=150, metadata=undated[path.suffix])
+            with replacing(path) as file:
+                figure.savefig(file, format=path.suffix[1:], dpi=150, metadata=undated[path.suffix])
         except OSError as error:
             raise RunError(f"{path}: cannot be written: {error}") from error
 
