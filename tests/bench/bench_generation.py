@@ -3,14 +3,17 @@
 python tests/bench/bench_generation.py [--rounds 3] [--tokens 96] [--write FOLDER]
 
 The model has GPT-2's shape with 6 layers and random weights, in float32 on one thread; the ways take turns. The floor
-is the matrix products of a step alone, each with its weights in the fastest of three layouts. A step is counted from
-the end of one forward pass to that of the next; what comes before the first (the prompt, copies of weights) apart.
+is a step's products with weights alone, with so many rows, each with its weights in the fastest of three layouts;
+those of attention with the cache are not in it. "own products" are the same as the model's layers compute them. A step
+is counted from the end of one forward pass to that of the next; what comes before the first (the prompt, copies of
+weights) apart.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +58,11 @@ def measured(model: Any, own: Any, size: int, tokens: int, rounds: int) -> dict[
     """Milliseconds of CPU time a step, by way, and what they are to one another within each round. own: our copy."""
     prompts = torch.randint(0, model.config.vocab_size, (size, PROMPT), generator=torch.Generator().manual_seed(size))
     products, layouts = floor(model, size)
+    plain = own_products(model, size)
     batch = {"input_ids": prompts, "attention_mask": torch.ones_like(prompts)}
     theirs_meter, meter, costs = Meter(model), Meter(own), []
     for turn in range(rounds):
-        cost = {"floor": timed(products, tokens // 4)}
+        cost = {"floor": timed(products, tokens // 4), "own products": timed(plain, tokens // 8)}
         ours, cost["Headway"], cost["Headway, rest"] = meter.run(
             lambda: torch.tensor(generate(own, batch, Decoding(max_new_tokens=tokens)))
         )
@@ -82,8 +86,8 @@ def measured(model: Any, own: Any, size: int, tokens: int, rounds: int) -> dict[
         "rounds": costs,
         "tokens_per_s": {way: spread([1e3 * size / cost[way] for cost in costs]) for way in costs[0] if "," not in way},
         "rest_ms": {way: spread([cost[f"{way}, rest"] for cost in costs]) for way in ("Headway", "transformers")},
-        "of_floor": {way: ratios("floor", way) for way in ("Headway", "transformers")},
-        "over": {way: ratios(way, "Headway") for way in ("transformers", "no cache")},
+        "of_floor": {way: ratios("floor", way) for way in ("Headway", "transformers", "own products")},
+        "over": {way: ratios(way, "Headway") for way in ("transformers", "no cache", "own products")},
         "goal": GOALS[size],
     }
 
@@ -129,6 +133,13 @@ def floor(model: Any, rows: int) -> tuple[list[Callable[[], Tensor]], dict[str, 
         layouts[kind] = min(costs, key=costs.__getitem__)
         chosen += [one[layouts[kind]] for one in laid_out]
     return chosen, layouts
+
+
+def own_products(model: Any, rows: int) -> list[Callable[[], Tensor]]:
+    """The products of one step as the model's layers compute them."""
+    layers = [layer for layer in model.modules() if isinstance(layer, (nn.Linear, Conv1D))]
+    widths = [layer.weight.shape[0 if isinstance(layer, Conv1D) else 1] for layer in layers]
+    return [partial(layer, torch.randn(rows, 1, width)) for layer, width in zip(layers, widths, strict=True)]
 
 
 def products_of(layer: Any, rows: int) -> dict[str, Callable[[], Tensor]]:

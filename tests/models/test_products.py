@@ -33,6 +33,7 @@ def test_results_are_those_of_the_layers(model: Any, rows: int) -> None:
             assert len(changed(model)) == 2 * 4 + 1  # of each block four layers; the head
             torch.testing.assert_close(model(ids).logits, expected, atol=1e-6, rtol=1e-5)
             torch.testing.assert_close(model(ids[:1]).logits, expected[:1], atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(model(ids[:, :1]).logits, expected[:, :1], atol=1e-6, rtol=1e-5)
 
 
 def test_weights_may_change_in_between(model: Any) -> None:

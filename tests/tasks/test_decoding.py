@@ -15,6 +15,7 @@ from headway.cli import parser
 from headway.commands.use import DECODING
 from headway.models.ngram import KneserNey
 from headway.models.pretrained import Pretrained
+from headway.models.products import LEAST
 from headway.models.recurrent import Recurrent
 from headway.models.scratch import Scratch
 from headway.models.seq2seq import GruAttention
@@ -99,12 +100,15 @@ def test_beams_are_those_of_transformers(tokenizer: PreTrainedTokenizerBase, nam
 @pytest.mark.parametrize("decoder", DECODERS, indirect=True)
 @pytest.mark.parametrize("sampling", [{}, {"temperature": 0.8, "top_k": 20, "top_p": 0.9}])
 def test_tokens_are_those_of_transformers(decoder: Any, sampling: dict[str, Any]) -> None:
-    """Also where some rows end long before others, and from the same random numbers."""
-    batch = left_padded(padded(PROMPTS, 0))
+    """Of each prompt alone and from the same random numbers, also where some rows end long before others."""
     decoder.generation_config.eos_token_id = None
-    torch.manual_seed(3)
-    theirs = decoder.generate(**batch, max_new_tokens=40, do_sample=bool(sampling), **sampling)[:, 7:].tolist()
+    theirs = []
+    for prompt in PROMPTS:
+        torch.manual_seed(3)
+        found = decoder.generate(**padded([prompt], 0), max_new_tokens=40, do_sample=bool(sampling), **sampling)
+        theirs.append(found[0, len(prompt) :].tolist())
     decoder.generation_config.eos_token_id, expected = ended(theirs)
+    batch = padded(PROMPTS, 0)
     assert generate(decoder, batch, Decoding(max_new_tokens=40, seed=3, **sampling)) == expected
 
 
@@ -238,16 +242,30 @@ def test_sampling_follows_its_seed_alone(tokenizer: PreTrainedTokenizerBase) -> 
     assert "".join(stream(model, tokenizer, one, how)) == text_of(tokenizer, generate(model, one, how)[0])
 
 
+@pytest.mark.parametrize("temperature", [None, 1.5])
 @pytest.mark.parametrize("decoder", ["scratch"], indirect=True)
-def test_answers_are_in_the_order_of_the_requests(decoder: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+def test_answers_are_in_the_order_of_the_requests(
+    decoder: Any, tokenizer: PreTrainedTokenizerBase, temperature: float | None
+) -> None:
     """In batches of like lengths, each is what comes of it alone as a stream."""
-    how, sizes = Decoding(max_new_tokens=8), list[torch.Size]()
+    how, sizes = Decoding(max_new_tokens=8, temperature=temperature), list[torch.Size]()
     requests = [Request(ids, how) for ids in PROMPTS]
     alone = ["".join(stream(decoder, tokenizer, together([one], 0, decoder.device), how)) for one in requests]
     assert len(set(alone)) == len(alone)
     decoder.transformer.wte.register_forward_hook(lambda _module, args, _output: sizes.append(args[0].shape))
     assert answers(decoder, tokenizer, requests, 2) == alone
     assert [tuple(size) for size in sizes if size[1] > 1] == [(2, 7), (2, 2)]
+
+
+@pytest.mark.parametrize("decoder", ["scratch"], indirect=True)
+def test_answers_lay_weights_out_once(decoder: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+    """For all batches together there are enough steps, and afterwards the model is as before."""
+    kept: list[Any] = []
+    decoder.transformer.wte.register_forward_hook(lambda *_: kept.append(vars(decoder.lm_head).get("forward")))
+    answers(decoder, tokenizer, [Request(ids, Decoding(max_new_tokens=LEAST // 2)) for ids in PROMPTS], 2)
+    assert len(set(kept)) == 1
+    assert kept[0] is not None
+    assert "forward" not in vars(decoder.lm_head)
 
 
 @pytest.mark.parametrize("kind", ["bpe", "byte", "unigram", "wordpiece", "word", "character"])

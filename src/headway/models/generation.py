@@ -51,11 +51,10 @@ class RoomyLayer(DynamicLayer):
         """Adds [B,H,T,D/H] of new tokens; returns those of all."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        begin = self.get_seq_length()
-        end = begin + key_states.shape[2]
+        begin, more = self.get_seq_length(), key_states.shape[2]
         for whole, new in zip(self._whole, (key_states, value_states), strict=True):
-            whole[:, :, begin:end] = new
-        self.keys, self.values = (whole[:, :, :end] for whole in self._whole)
+            whole.narrow(2, begin, more).copy_(new)
+        self.keys, self.values = (whole.narrow(2, 0, begin + more) for whole in self._whole)
         return self.keys, self.values
 
     def reorder_cache(self, beam_idx: Tensor) -> None:

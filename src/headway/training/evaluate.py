@@ -167,7 +167,7 @@ def respond(
 ) -> Iterator[tuple[dict[str, Any], Iterator[str]]]:
     """For each row, its content and the text generated for it piece by piece, as it comes.
 
-    whole: each text in one piece, generated with others where that changes none, which is faster.
+    whole: each text in one piece, generated together with others, which is faster and changes none.
     """
     model: Any = trained.model.to(default_device()).eval()
     pad = int(trained.tokenizer.pad_token_id)
@@ -175,7 +175,7 @@ def respond(
     for start in range(0, len(rows), POOL * trained.size):
         some = rows[start : start + POOL * trained.size]
         asked = [trained.task.request(model, trained.tokenizer, row, options) for row in some]  # type: ignore[attr-defined]
-        if whole and not asked[0].how.sampled:
+        if whole:
             texts = answers(model, trained.tokenizer, asked, trained.size)
             yield from ((row, iter([text])) for row, text in zip(some, texts, strict=True))
         else:
