@@ -249,8 +249,7 @@ class Backbone(nn.Module):
         without_cache(model)
         self.first_position = reserved_positions(config)
         self.pools = pooling == "pooler"
-        unpad = unpad and (not self.pools or unpadded.pools_first_tokens(self.model))
-        self.unpadded = unpad and unpadded.switch_to(self.model, self.first_position)
+        self.unpadded = unpad and unpadded.switch_to(self.model, self.first_position, pools=self.pools)
         self.can_be_asked = self.unpadded and unpadded.can_be_asked(self.model)
         for name, parameter in self.model.named_parameters():
             if name.startswith("pooler.") and pooling != "pooler":

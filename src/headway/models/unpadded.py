@@ -157,11 +157,12 @@ def run(model: Callable[..., Any], first_position: int, layout: Layout, input_id
     return cast(Tensor, output[0][0])
 
 
-def switch_to(model: PreTrainedModel, first_position: int) -> bool:
+def switch_to(model: PreTrainedModel, first_position: int, *, pools: bool = False) -> bool:
     """Let the model run without padding, where that gives its own results; False leaves it as it was.
 
     It is tried on three short sequences, as other kinds of attention, relative positions or convolutions do not show in
-    a configuration; so is a last layer that computes only what is asked for. Takes some milliseconds.
+    a configuration; so is a last layer that computes only what is asked for. Takes some hundredths of a second.
+    pools: its own pooler is wanted too, and must give for the first token of each text alone what it gives for all.
     """
     before = model.config._attn_implementation
     if model.device.type == "meta":  # it has no weights to be tried with
@@ -169,12 +170,15 @@ def switch_to(model: PreTrainedModel, first_position: int) -> bool:
     if before != "sdpa" or not model._supports_attention_backend or _window(model) is not None:
         return False
     mask, ids = _sequences(model)
-    expected = _computed(model, lambda: model(input_ids=ids, attention_mask=mask)[0].flatten(0, 1))
+    given = _computed(model, lambda: model(input_ids=ids, attention_mask=mask))
+    if given is None or (pools and not _pools_first_tokens(model, given)):
+        return False
+    expected = given[0].flatten(0, 1)
     layout = Layout.of(mask)
 
     def agrees(layout: Layout, at: Tensor) -> bool:
         found = _computed(model, lambda: run(model, first_position, layout, ids))
-        return expected is not None and found is not None and _close(found, expected[at])
+        return found is not None and _close(found, expected[at])
 
     model.set_attn_implementation(NAME)
     if not agrees(layout, layout.places):
@@ -183,19 +187,9 @@ def switch_to(model: PreTrainedModel, first_position: int) -> bool:
     if len(towers := stacks(model)) == 1:
         hook = towers[0].blocks[-1].register_forward_pre_hook(only_what_is_asked, with_kwargs=True)
         ends = mask.sum(1) - 1 + torch.arange(len(mask)) * mask.shape[1]
-        if not all(agrees(layout.asking(at), at) for at in (ends, torch.cat([ends, ends - 2]))):  # one of each, more
+        if not agrees(layout.asking(ends), ends):
             hook.remove()
     return True
-
-
-def pools_first_tokens(model: PreTrainedModel) -> bool:
-    """Whether the model's own pooler gives, for the first token of each text alone, what it gives for the batch."""
-    if model.device.type == "meta" or not isinstance(pooler := getattr(model, "pooler", None), nn.Module):
-        return False
-    mask, ids = _sequences(model)
-    both = _computed(model, lambda: model(input_ids=ids, attention_mask=mask)[:2])
-    alone = None if both is None else _computed(model, lambda: pooler(both[0][:, :1]))
-    return both is not None and alone is not None and _close(alone, both[1])
 
 
 def can_be_asked(model: PreTrainedModel) -> bool:
@@ -238,6 +232,12 @@ def _computed(model: PreTrainedModel, compute: Callable[[], T]) -> T | None:
         return None
     finally:
         model.train(was_training)
+
+
+def _pools_first_tokens(model: PreTrainedModel, given: Any) -> bool:
+    pooler = getattr(model, "pooler", None)
+    alone = _computed(model, lambda: pooler(given[0][:, :1])) if isinstance(pooler, nn.Module) else None
+    return alone is not None and _close(alone, given[1])
 
 
 def _close(found: Tensor, expected: Tensor) -> bool:
