@@ -52,24 +52,27 @@ class Layout:
         return found.index_copy(0, self.places, torch.arange(len(self.places), device=found.device))
 
     @cached_property
+    def offsets(self) -> Tensor:
+        """[B+1] on the processor: where each sequence of the row begins, and where the row ends."""
+        return torch.tensor([0, *self.lengths]).cumsum(0)
+
+    @cached_property
     def positions(self) -> Tensor:
         """[S]: each token's place in its sequence, from 0."""
-        lengths = torch.tensor(self.lengths)
-        starts = torch.repeat_interleave(lengths.cumsum(0) - lengths, lengths)
-        return (torch.arange(int(lengths.sum())) - starts).to(self.places.device)
+        starts = torch.repeat_interleave(self.offsets[:-1], torch.tensor(self.lengths))
+        return (torch.arange(len(starts)) - starts).to(self.places.device)
 
     @cached_property
     def bounds(self) -> varlen.Bounds:
         """For a kernel that takes all lengths at once."""
-        offsets = torch.tensor([0, *self.lengths]).cumsum(0)
-        return varlen.Bounds(offsets.to(self.places.device), self.lengths[0], self.lengths[-1])
+        return varlen.Bounds(self.offsets.to(self.places.device), self.lengths[0], self.lengths[-1])
 
     def one_each(self, causal: bool) -> Tensor | None:
         """[B]: the order of `asked` in the row, where it is one token of each sequence, which sees all others; else
         None."""
         assert self.asked is not None
         order = self.asked.argsort()
-        ends = torch.tensor(self.lengths, device=order.device).cumsum(0)
+        ends = self.offsets[1:].to(order.device)
         if len(order) != len(ends):
             return None
         asked = self.asked[order]
