@@ -2,9 +2,13 @@
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from headway.deferred import defer_compiler
 
 if TYPE_CHECKING:
     from importlib.metadata import DistributionFinder
@@ -24,14 +28,54 @@ def unwatched() -> Iterator[None]:
         gc.enable()
 
 
-def import_lightning() -> None:
-    """Lightning without SciPy and matplotlib, which torchmetrics loads wherever it finds them.
+@contextmanager
+def lean(*, processes: int = 1, compiles: bool = False) -> Iterator[None]:
+    """For importing Lightning, transformers and what of ours needs them, without what this process has no use for.
 
-    It saves 0.8 of 4 CPU seconds. Metrics that compute with SciPy still do. What is asked after once stays unknown,
-    though: matplotlib to `plot` of torchmetrics; SciPy to transformers, whose models of images and sound need it.
+    It saves half of 4 CPU seconds. torchmetrics loads SciPy and matplotlib wherever it finds them (0.8); metrics that
+    compute with SciPy still do. What is asked after once stays unknown, though: matplotlib to `plot` of torchmetrics;
+    SciPy to transformers, whose models of images and sound need it. transformers reads its folders of models twice
+    (0.3), and loads torch's sharding (DTensor, FSDP), which a single one of `processes` does without. Unless it
+    `compiles`, torch's compiler waits to be asked for (`headway.deferred`; with sharding 0.65).
     """
-    with hidden("scipy", "matplotlib"):
-        import pytorch_lightning  # noqa: F401
+    with unwatched():
+        if not compiles:
+            defer_compiler()
+        with hidden("scipy", "matplotlib"):
+            _import_transformers(distributed=processes > 1)
+            yield
+
+
+def _import_transformers(*, distributed: bool) -> None:
+    """transformers with its models listed once and, unless `distributed`, as where torch is built without that."""
+    import torch.distributed
+
+    available = torch.distributed.is_available() and distributed
+    with replaced(torch.distributed, "is_available", lambda: available):
+        import transformers
+        from transformers.utils import import_utils
+
+        import_utils.is_torch_distributed_available()  # which remembers
+
+    models = Path(transformers.__file__).with_name("models")
+    found = import_utils.create_import_structure_from_path  # remembers too, but not under the path's other spelling
+    once = partial(_called_with, found, {str(models / "__init__.py"): models})
+    with replaced(import_utils, "create_import_structure_from_path", once):
+        import transformers.models
+
+
+def _called_with(function: Callable[[Any], Any], instead: Mapping[Any, Any], argument: Any) -> Any:
+    return function(instead.get(argument, argument))
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
 
 @contextmanager

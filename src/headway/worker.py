@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from headway.errors import HeadwayError
-from headway.imports import import_lightning, unwatched
+from headway.imports import lean
 from headway.store import layout
 from headway.training.events import VARIABLE, Channel, open_channel
 from headway.training.ranks import Ranks
@@ -32,16 +32,19 @@ def main(run_dir: Path) -> int:
 
 def guarded(run_dir: Path, channel: Channel) -> int:
     """Run the training; whatever happens becomes a status, one line and an exit code."""
-    with unwatched():
-        import_lightning()
-        from headway.config.freeze import config_hash, thaw
-        from headway.config.redact import redact_text
-        from headway.training.loop import run_training
-        from headway.training.stops import Stopped
+    from omegaconf import OmegaConf
+
+    from headway.config.freeze import config_hash, thaw
+    from headway.config.redact import redact_text
+    from headway.training.stops import Stopped
 
     try:
         text = (run_dir / layout.CONFIG).read_text(encoding="utf-8")
-        run_training(thaw(text), run_dir, config_hash(text), channel)
+        config = thaw(text)
+        compiles = bool(OmegaConf.select(config, "trainer.compile"))  # configs of earlier runs lack it
+        with lean(processes=Ranks.from_environment().world, compiles=compiles):
+            from headway.training.loop import run_training
+        run_training(config, run_dir, config_hash(text), channel)
     except Stopped as stopped:
         channel.end(stopped.status, stopped.cause)
         print(f"{stopped.status}: {stopped.cause}", file=sys.stderr)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from headway.commands.base import RUN_HELP, TRUST_HELP, Command, find, finite, print_json, print_rich
-from headway.imports import unwatched
+from headway.imports import lean
 
 # of generated text, by the names of `tasks.decoding.Decoding`: type and meaning
 DECODING: dict[str, tuple[Callable[[str], Any], str]] = {
@@ -45,7 +45,7 @@ def evaluate(options: argparse.Namespace) -> int:
     run = find(options)
     from pathlib import Path
 
-    with unwatched():
+    with lean():
         from headway.training import evaluate as evaluation
 
     result = evaluation.evaluate(run, options.split, options.checkpoint, Path(options.file) if options.file else None)
@@ -60,7 +60,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     run = find(options)
-    with unwatched():
+    with lean():
         from headway.training import evaluate as evaluation
         from headway.training.inputs import examples_to_predict
 

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy import sparse
 
 from headway.data.names import shown
 from headway.data.texts import VALUE_BITS, Array, Sets, Texts, folded, sets
@@ -158,6 +157,8 @@ def _token(train: Part, column: str) -> tuple[int, int, str, bool, bool] | None:
     Returns that label, the token's value in vocabularies, the token, and whether its presence and its absence mean the
     label; None where no token says more than the most frequent answer.
     """
+    from scipy import sparse  # 0.2 CPU-s that a start with these checks in the cache does without
+
     vocabulary, rows = train.vocabularies[column], len(train.gold)
     values, inverse, counts = np.unique(vocabulary.values, return_inverse=True, return_counts=True)
     kept = np.argsort(-counts, kind="stable")[:MOST_TOKENS]

@@ -5,7 +5,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from headway.errors import ConfigError, HeadwayError
-from headway.imports import unwatched
+from headway.imports import lean
 
 
 def preflight(config: DictConfig) -> dict[str, Any]:
@@ -14,7 +14,7 @@ def preflight(config: DictConfig) -> dict[str, Any]:
     Returns plain data: "lines" to print, and the facts behind them.
     Raises: ConfigError with every fault of data and model together.
     """
-    with unwatched():
+    with lean():
         from headway.data.prepare import prepare
         from headway.training.display import describe_facts
         from headway.training.session import open_parts, plain, trainer_problems
