@@ -19,8 +19,9 @@ from transformers import (
     T5Config,
 )
 
-from headway.models import build, unpadded
+from headway.models import attend, build, unpadded
 from headway.models.build import Backbone, MaskedLM
+from headway.models.dropout import LEVELS
 from headway.models.heads import SequenceClassifier
 from headway.models.layout import Layout
 from headway.training import flops
@@ -198,17 +199,22 @@ def test_the_pooler_of_the_model_itself_gets_first_tokens_alone_where_that_is_al
 def test_attention_with_dropout_is_that_without_where_nothing_is_dropped(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a processor it is done in steps then, left to right too."""
+    """On a processor it is our own then, left to right too."""
     ids, mask = batch()
     config = deepcopy(CONFIGS[name])
     for key in ("hidden_dropout_prob", "embd_pdrop", "resid_pdrop"):
         setattr(config, key, 0.0)
-    asked: list[float] = []
-    monkeypatch.setattr(unpadded, "dropped", lambda values, rate: asked.append(rate) or values)
+    asked: list[int] = []
+
+    def all_kept(bits: torch.Tensor, zeros: int, dtype: torch.dtype) -> torch.Tensor:
+        asked.append(zeros)
+        return torch.full(bits.shape, 1 - zeros / LEVELS, dtype=dtype)
+
+    monkeypatch.setattr(attend, "kept", all_kept)
     backbone = Backbone(made(config))
     with torch.no_grad():
         expected = backbone.eval()(ids, mask).last_hidden_state
         assert not asked
         found = backbone.train()(ids, mask).last_hidden_state
-    assert set(asked) == {0.1}
+    assert set(asked) == {round(0.1 * LEVELS)}
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)

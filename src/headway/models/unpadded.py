@@ -20,7 +20,8 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import sdpa_mask
 
 from headway.models import varlen
-from headway.models.dropout import dropped
+from headway.models.attend import attend
+from headway.models.dropout import zeros_of
 from headway.models.layers import stacks
 from headway.models.layout import Layout
 
@@ -88,15 +89,20 @@ def _within(
         if kernel := varlen.kernel(query.device, dtype, query.shape[-1], dropout > 0, causal):
             q, k, v = (one.transpose(0, 1).to(dtype) for one in whole)
             return kernel(q, k, v, layout.bounds, scale, dropout, causal)[None]
-    within = _with_dropout if dropout and query.device.type == "cpu" else _without
+    zeros = zeros_of(dropout, query.device)
     seen = layout.groups
     asking = seen if query.shape[2] == key.shape[2] else [(count, 1) for count, _ in seen]
     shapes = (asking, seen, seen)
     parts = (_cut(one, some) for one, some in zip(whole, shapes, strict=True))
-    rows = [
-        within(q, k, v, scale, dropout, causal and q.shape[2] > 1).transpose(1, 2).flatten(0, 1)
-        for q, k, v in zip(*parts, strict=True)
-    ]
+    rows = []
+    for q, k, v in zip(*parts, strict=True):
+        ordered = causal and q.shape[2] > 1
+        found = (
+            attend(q, k, v, scale, zeros, ordered)
+            if zeros
+            else F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scale, is_causal=ordered)
+        )
+        rows.append(found.transpose(1, 2).flatten(0, 1))
     return torch.cat(rows)[None]
 
 
@@ -104,19 +110,6 @@ def _cut(row: Tensor, groups: list[tuple[int, int]]) -> list[Tensor]:
     """[H,S,D/H] -> [count, H, length, D/H] of each group."""
     parts = torch.split(row, [count * length for count, length in groups], 1)
     return [part.view(-1, *shape, row.shape[-1]).transpose(0, 1) for part, shape in zip(parts, groups, strict=True)]
-
-
-def _without(query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float, causal: bool) -> Tensor:
-    return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scale, is_causal=causal)
-
-
-def _with_dropout(query: Tensor, key: Tensor, value: Tensor, scale: float, dropout: float, causal: bool) -> Tensor:
-    """What scaled_dot_product_attention does in steps on a processor then, with our dropout."""
-    scores = torch.matmul(query * scale, key.transpose(-1, -2))
-    if causal:
-        after = torch.ones(scores.shape[-2:], dtype=torch.bool).triu_(1)
-        scores = scores.masked_fill(after, -torch.inf)
-    return torch.matmul(dropped(scores.softmax(-1), dropout), value)
 
 
 AttentionInterface.register(NAME, attention)
