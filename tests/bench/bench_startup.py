@@ -7,11 +7,13 @@ counted to its end; a training from its start to the moment when its first step 
 prints, or the first row of the run's history), and is then killed. So the supervisor and its worker are in it, and
 nothing that comes after the step. Files are in memory and Headway's cache is filled by a round that is not counted.
 All take as many threads as they take by default; those of torch spin while they wait, which Headway turns off
-(OMP_WAIT_POLICY), so the script is measured with it turned off too. The ways take turns.
+(OMP_WAIT_POLICY), so the script is measured with it turned off too. The ways take turns, in another order each round:
+memory that one has just given back costs the next less than memory that the system has not had for a while.
 """
 
 import argparse
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -46,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"HEADWAY_CACHE": f"{folder}/cache", "HF_HUB_OFFLINE": "1"}
         for turn in range(given.rounds + 1):
-            for name in names:
+            for name in random.Random(turn).sample(names, len(names)):
                 cpu = WAYS[name](Path(folder))
                 say(f"round {turn} of {given.rounds}: {name}: {cpu:.2f} CPU-s{'' if turn else ' (not counted)'}")
                 costs[name] += [cpu] if turn else []
