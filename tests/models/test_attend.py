@@ -5,44 +5,58 @@ import torch
 from torch import Tensor
 
 from headway.models import attend as module
-from headway.models.attend import attend
+from headway.models.attend import Groups, How, attend
 from headway.models.dropout import LEVELS, dropped
 
 ZEROS = LEVELS // 4
-SHAPES = {"texts": ((3, 2, 7, 4), 7), "their first tokens": ((3, 2, 1, 4), 7), "one token": ((1, 1, 1, 1), 1)}
+HEADS, WIDTH = 2, 4
+TEXTS: Groups = [(1, 2), (3, 5), (2, 7)]
+ROWS = {"texts": (TEXTS, TEXTS), "their first tokens": ([(1, 1), (3, 1), (2, 1)], TEXTS), "one token": ([(1, 1)],) * 2}
 
 
-def made(shape: tuple[int, ...], others: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]:
-    """query, key and value as a layer has them: heads before sequences in memory."""
+def made(asking: Groups, seen: Groups, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]:
+    """query, key and value of a row as a layer has them: heads after tokens in memory."""
     generator = torch.Generator().manual_seed(1)
-    sizes = (shape, (*shape[:2], others, shape[3]), (*shape[:2], others, shape[3]))
     first, second, third = (
-        torch.randn(b, a, *rest, generator=generator, dtype=dtype).transpose(0, 1).requires_grad_()
-        for a, b, *rest in sizes
+        torch.randn(sum(count * length for count, length in groups), HEADS, width, generator=generator, dtype=dtype)
+        .transpose(0, 1)
+        .requires_grad_()
+        for groups, width in ((asking, WIDTH), (seen, WIDTH), (seen, WIDTH + 1))
     )
     return first, second, third
 
 
-def step_by_step(query: Tensor, key: Tensor, value: Tensor, scale: float, zeros: int, causal: bool) -> Tensor:
-    scores = query @ key.transpose(-1, -2) * scale
-    if causal:
-        scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu_(1), -torch.inf)
-    return dropped(scores.softmax(-1), zeros / LEVELS) @ value
+def step_by_step(query: Tensor, key: Tensor, value: Tensor, how: How) -> Tensor:
+    """A group of sequences of one length after the other, by operations of torch."""
+    rows, at, place = [], 0, 0
+    for (count, length), (_, others) in zip(how.asking, how.seen, strict=True):
+        parts = (query[:, at : at + count * length], *(one[:, place : place + count * others] for one in (key, value)))
+        q, k, v = (part.unflatten(1, (count, -1)).transpose(0, 1) for part in parts)
+        scores = q @ k.transpose(-1, -2) * how.scale
+        if how.causal and length > 1:
+            scores = scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu_(1), -torch.inf)
+        rows.append((dropped(scores.softmax(-1), how.zeros / LEVELS) @ v).transpose(0, 1).flatten(1, 2))
+        at, place = at + count * length, place + count * others
+    return torch.cat(rows, 1)
+
+
+def how(row: str = "texts", *, causal: bool = False) -> How:
+    return How(*ROWS[row], 0.3, ZEROS, causal)
 
 
 @pytest.mark.parametrize("pairs", [1, 100, module.PIECE])
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("row", ROWS)
 def test_values_and_gradients_are_those_of_single_operations(
-    shape: str, causal: bool, pairs: int, monkeypatch: pytest.MonkeyPatch
+    row: str, causal: bool, pairs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PIECE", pairs)
-    parts = made(*SHAPES[shape])
-    weights = torch.linspace(-1, 2, parts[0].numel()).view(parts[0].shape)
+    parts = made(*ROWS[row])
     found = []
     for way in (step_by_step, attend):
-        torch.manual_seed(7)
-        values = way(*parts, 0.3, ZEROS, causal)
+        torch.manual_seed(8)
+        values = way(*parts, how(row, causal=causal))
+        weights = torch.linspace(-1, 2, values.numel()).view(values.shape)
         found.append((values, *torch.autograd.grad((values * weights).sum(), parts)))
     assert bool(found[0][0].ne(0).any())
     for expected, own in zip(*found, strict=True):
@@ -53,18 +67,18 @@ def test_values_and_gradients_are_those_of_single_operations(
 def test_the_gradient_is_that_of_differences(causal: bool) -> None:
     def seeded(*parts: Tensor) -> Tensor:
         torch.manual_seed(3)
-        return attend(*parts, 0.5, ZEROS, causal)
+        return attend(*parts, how(causal=causal))
 
-    assert torch.autograd.gradcheck(seeded, made((2, 2, 4, 3), 4, torch.float64))
+    assert torch.autograd.gradcheck(seeded, made(TEXTS, TEXTS, torch.float64))
 
 
 def test_in_half_precision_it_is_the_same_to_within_that() -> None:
-    parts = made((2, 2, 5, 8), 5)
+    parts = made(TEXTS, TEXTS)
     torch.manual_seed(0)
-    expected = step_by_step(*parts, 0.3, ZEROS, causal=True)
+    expected = step_by_step(*parts, how(causal=True))
     torch.manual_seed(0)
     with torch.autocast("cpu", torch.bfloat16):
-        found = attend(*parts, 0.3, ZEROS, causal=True)
+        found = attend(*parts, how(causal=True))
     assert found.dtype == torch.bfloat16
     torch.testing.assert_close(found.float(), expected, atol=0.05, rtol=0.05)
     for gradient in torch.autograd.grad(found.sum(), parts):
@@ -72,18 +86,19 @@ def test_in_half_precision_it_is_the_same_to_within_that() -> None:
 
 
 def test_of_each_pair_of_tokens_six_bytes_are_kept() -> None:
-    parts = made((2, 3, 40, 8), 40)
+    groups = [(3, 40)]
+    parts = made(groups, groups)
     sizes: dict[int, int] = {}
 
     def note(one: Tensor) -> Tensor:
         sizes[one.untyped_storage().data_ptr()] = one.untyped_storage().nbytes()
         return one
 
-    pairs, found = 2 * 3 * 40 * 40, []
+    pairs, found = 3 * HEADS * 40 * 40, []
     for way in (step_by_step, attend):
         sizes.clear()
         with torch.autograd.graph.saved_tensors_hooks(note, lambda one: one):
-            values = way(*parts, 0.3, ZEROS, False)
+            values = way(*parts, How(groups, groups, 0.3, ZEROS, False))
         assert values.requires_grad
         found.append(sum(sizes.values()) - sum(one.numel() * 4 for one in parts))
     assert found[1] < 6.5 * pairs
@@ -91,7 +106,7 @@ def test_of_each_pair_of_tokens_six_bytes_are_kept() -> None:
 
 
 def test_a_second_derivative_is_refused_in_words() -> None:
-    parts = made((1, 1, 3, 2), 3)
-    (gradient,) = torch.autograd.grad(attend(*parts, 1.0, ZEROS, False).square().sum(), parts[:1], create_graph=True)
+    parts = made(TEXTS, TEXTS)
+    (gradient,) = torch.autograd.grad(attend(*parts, how()).square().sum(), parts[:1], create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()

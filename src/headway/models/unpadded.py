@@ -20,7 +20,7 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import sdpa_mask
 
 from headway.models import varlen
-from headway.models.attend import attend
+from headway.models.attend import How, attend, cut
 from headway.models.dropout import zeros_of
 from headway.models.layers import stacks
 from headway.models.layout import Layout
@@ -83,33 +83,23 @@ def _within(
     On a GPU one kernel takes all sequences, where one does; else those of one length are a call, which needs no mask.
     """
     repeats = query.shape[1] // key.shape[1]
-    whole = [one[0] for one in (query, repeat_kv(key, repeats), repeat_kv(value, repeats))]  # [H,S,D/H]
+    key, value = (repeat_kv(one, repeats) for one in (key, value))
+    whole = query.squeeze(0), key.squeeze(0), value.squeeze(0)  # [H,S,D/H]; the gradient of [0] would fill zeros
     if query.device.type == "cuda":
         dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else query.dtype
         if kernel := varlen.kernel(query.device, dtype, query.shape[-1], dropout > 0, causal):
             q, k, v = (one.transpose(0, 1).to(dtype) for one in whole)
             return kernel(q, k, v, layout.bounds, scale, dropout, causal)[None]
-    zeros = zeros_of(dropout, query.device)
     seen = layout.groups
     asking = seen if query.shape[2] == key.shape[2] else [(count, 1) for count, _ in seen]
-    shapes = (asking, seen, seen)
-    parts = (_cut(one, some) for one, some in zip(whole, shapes, strict=True))
-    rows = []
-    for q, k, v in zip(*parts, strict=True):
-        ordered = causal and q.shape[2] > 1
-        found = (
-            attend(q, k, v, scale, zeros, ordered)
-            if zeros
-            else F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scale, is_causal=ordered)
-        )
-        rows.append(found.transpose(1, 2).flatten(0, 1))
-    return torch.cat(rows)[None]
-
-
-def _cut(row: Tensor, groups: list[tuple[int, int]]) -> list[Tensor]:
-    """[H,S,D/H] -> [count, H, length, D/H] of each group."""
-    parts = torch.split(row, [count * length for count, length in groups], 1)
-    return [part.view(-1, *shape, row.shape[-1]).transpose(0, 1) for part, shape in zip(parts, groups, strict=True)]
+    if zeros := zeros_of(dropout, query.device):
+        return attend(*whole, how=How(asking, seen, scale, zeros, causal)).transpose(0, 1)[None]
+    parts = (cut(one, groups) for one, groups in zip(whole, (asking, seen, seen), strict=True))
+    rows = [
+        F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scale, is_causal=causal and q.shape[2] > 1)
+        for q, k, v in zip(*parts, strict=True)
+    ]
+    return torch.cat([row.transpose(1, 2).flatten(0, 1) for row in rows])[None]
 
 
 AttentionInterface.register(NAME, attention)
