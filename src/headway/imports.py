@@ -49,12 +49,11 @@ def lean(*, processes: int = 1, compiles: bool = False) -> Iterator[None]:
 def _import_transformers(*, distributed: bool) -> None:
     """transformers with its models listed once and, unless `distributed`, as where torch is built without that."""
     import torch.distributed
+    import transformers
+    from transformers.utils import import_utils
 
     available = torch.distributed.is_available() and distributed
     with replaced(torch.distributed, "is_available", lambda: available):
-        import transformers
-        from transformers.utils import import_utils
-
         import_utils.is_torch_distributed_available()  # which remembers
 
     models = Path(transformers.__file__).with_name("models")

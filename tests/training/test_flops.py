@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from headway.models.attend import How, attend, cut
 from headway.models.build import checkpoint_activations
 from headway.training.flops import Flops, Products
 
@@ -57,6 +58,21 @@ def test_torch_counts_the_same_with_any_part_frozen(frozen: tuple[str, ...]) -> 
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not any(part in name for part in frozen))
     assert counted(lambda: model(IDS)[0]) == torchs(lambda: model(IDS)[0])
+
+
+@pytest.mark.parametrize("frozen", [(), (0,), (0, 1), (2,), (0, 1, 2)])
+def test_our_attention_counts_as_torchs_on_each_group(frozen: tuple[int, ...]) -> None:
+    asking, seen, heads, width = [(3, 1), (2, 4)], [(3, 5), (2, 4)], 2, 8
+    rows = [torch.randn(heads, sum(a * b for a, b in own), width) for own in (asking, seen, seen)]
+    rows = [row.requires_grad_(at not in frozen) for at, row in enumerate(rows)]
+
+    def group_by_group() -> Tensor:
+        parts = zip(*(cut(row, own) for row, own in zip(rows, (asking, seen, seen), strict=True)), strict=True)
+        return torch.cat([nn.functional.scaled_dot_product_attention(*part).flatten() for part in parts])
+
+    query, key, value = rows
+    found = counted(lambda: attend(query, key, value, How(asking, seen, 1.0, 100, causal=False)))
+    assert found == counted(group_by_group) > 0
 
 
 def test_a_frozen_backbone_is_a_forward_pass() -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.overrides import handle_torch_function, has_torch_function
 
 from headway.models.dropout import LEVELS, bits_of, kept
 
@@ -33,7 +34,10 @@ class How(NamedTuple):
 
 def attend(query: Tensor, key: Tensor, value: Tensor, how: How) -> Tensor:
     """query [H,S,D], key [H,S',D], value [H,S',D'] -> [H,S,D'], in memory as [S,H,D']. Differentiable once."""
-    return cast(Tensor, _Attend.apply(query, key, value, how))  # type: ignore[no-untyped-call]
+    given = query, key, value
+    if has_torch_function(given):  # somebody looks on, such as the counter of operations
+        return handle_torch_function(attend, given, *given, how=how)
+    return cast(Tensor, _Attend.apply(*given, how))  # type: ignore[no-untyped-call]
 
 
 def cut(row: Tensor, groups: Groups) -> list[Tensor]:

@@ -5,7 +5,7 @@ for each weight and row of a layer that is trained, 4 of the first one, 2 of a f
 (Kaplan et al. 2020, section 2.1; Chowdhery et al. 2022, appendix B, which adds attention as here, and counts a causal
 one in full). What is computed a second time to save memory is not counted, as there: these are the model's operations.
 Embedding lookups, norms and activations are none. Padding counts where the model computes it. Counted are linear
-layers, products of matrices, scaled dot product attention and recurrent layers; not convolutions, `einsum` and
+layers, products of matrices, scaled dot product attention, our own and recurrent layers; not convolutions, `einsum` and
 `nn.MultiheadAttention`.
 """
 
@@ -15,6 +15,8 @@ from typing import Any
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+from headway.models.attend import How
 
 FIRST, EVERY = 8, 64  # steps that are counted: the first of an attempt, then one in so many
 
@@ -75,10 +77,20 @@ def _addmm(result: Tensor, _: Tensor, input: Tensor, other: Tensor, **__: Any) -
 
 
 def _attention(result: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> int:
-    """Queries with keys, then weights with values."""
     length = key.shape[-2]
+    return _seen(query.numel() * length, result.numel() * length, query, key, value)
+
+
+def _attend(_: Tensor, query: Tensor, key: Tensor, value: Tensor, how: How) -> int:
+    groups = zip(how.asking, how.seen, strict=True)
+    pairs = len(query) * sum(count * asking * seen for (count, asking), (_, seen) in groups)
+    return _seen(pairs * query.shape[-1], pairs * value.shape[-1], query, key, value)
+
+
+def _seen(scores: int, sums: int, query: Tensor, key: Tensor, value: Tensor) -> int:
+    """Queries with keys, then weights with values: so many operations each, once."""
     weights = query.requires_grad or key.requires_grad
-    return length * (query.numel() * _times(query, key) + result.numel() * (_times(value) + weights))
+    return scores * _times(query, key) + sums * (_times(value) + weights)
 
 
 def _recurrent(results: Any, input: Tensor, *others: Any) -> int:
@@ -93,5 +105,6 @@ RULES: dict[str, Callable[..., int]] = {
     **dict.fromkeys(("matmul", "mm", "bmm"), _matmul),
     **dict.fromkeys(("addmm", "baddbmm"), _addmm),
     "scaled_dot_product_attention": _attention,
+    "attend": _attend,
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
 }
