@@ -266,9 +266,11 @@ def kill_and_resume(run: Path, backend: str | None, kills: int, draw: random.Ran
 
 
 def main(folder: Path, model: str, kills: int, seed: int) -> None:
-    import torch
+    from headway.imports import lean
 
-    import headway.training.loop  # noqa: F401 - everything heavy, once
+    with lean():  # as a worker does, so that each task is trained with no more than that
+        import headway.training.loop  # noqa: F401 - everything heavy, once
+    import torch
 
     torch.set_num_threads(1)
     os.environ["HEADWAY_CACHE"] = str(folder / "cache")

@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from typing import Any, Literal, get_args
 
 import peft
+import torch.distributed.tensor  # noqa: F401 - peft takes it for imported, which one process leaves out
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 from torch import nn
