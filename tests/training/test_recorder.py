@@ -185,7 +185,7 @@ def test_losses_are_read_as_rarely_as_is_asked_and_all_the_same(
         log(self, step, values)
 
     monkeypatch.setattr(Recorder, "_log", noted)
-    monkeypatch.setattr("headway.training.recorder.READ_EVERY", every)
+    monkeypatch.setattr("headway.training.looks.EVERY", every)
     run = training_run(SPLITS, SETTINGS)
     assert train(run) == 0, (run / "traceback.txt").read_text()
     assert seen == written

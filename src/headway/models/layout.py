@@ -3,23 +3,27 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
-from typing import Self
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from headway.models import varlen
+from headway.models.host import on_host, to_device
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where the sequences of a batch lie in the row: shorter ones first, those of one length side by side.
 
-    places: [S], of each token of the row in the flattened B*T. lengths: of each sequence, in the row's order.
-    shape: (B, T). asked: [R], the places in the row of the only tokens whose last states are read; None for all.
+    places, positions: [S], of each token of the row in the flattened B*T, and in its sequence, from 0. lengths: of each
+    sequence, in the row's order. shape: (B, T). asked: [R], the places in the row of the only tokens whose last states
+    are read; None for all.
     """
 
     places: Tensor
+    positions: Tensor
     lengths: tuple[int, ...]
     shape: tuple[int, int]
     asked: Tensor | None = None
@@ -27,14 +31,22 @@ class Layout:
     @classmethod
     def of(cls, attention_mask: Tensor, documents: Tensor | None = None) -> Self:
         """attention_mask [B,T], 0 for padding, on whichever side. documents [B,T]: numbers of the texts that a row of
-        the batch is packed of, 0, 1, ...; each is then a sequence of its own.
+        the batch is packed of, 0, 1, ...; each is then a sequence of its own. Worked out on the host.
         """
-        rows, columns = attention_mask.nonzero(as_tuple=True)
-        texts = rows if documents is None else rows * (documents.max() + 1) + documents[rows, columns]
-        _, own, counts = torch.unique_consecutive(texts, return_inverse=True, return_counts=True)
-        order = counts[own].argsort(stable=True)
         size, width = attention_mask.shape
-        return cls((rows * width + columns)[order], tuple(counts.sort().values.tolist()), (size, width))
+        real = np.flatnonzero(on_host(attention_mask).numpy())
+        texts = real // width
+        if documents is not None:
+            numbers = on_host(documents).numpy().ravel()[real]
+            texts = texts * (numbers.max(initial=0) + 1) + numbers
+        first = np.flatnonzero(np.diff(texts, prepend=-1))  # token of each sequence
+        counts = np.diff(first, append=len(real))
+        order = counts.argsort(kind="stable")
+        lengths = counts[order]
+        positions = np.arange(len(real)) - (lengths.cumsum() - lengths).repeat(lengths)
+        places = real[first[order].repeat(lengths) + positions]
+        there = attention_mask.device
+        return cls(to_device(places, there), to_device(positions, there), tuple(lengths.tolist()), (size, width))
 
     def asking(self, at: Tensor) -> Self:
         """at: [R], places in the flattened B*T."""
@@ -52,27 +64,21 @@ class Layout:
         return found.index_copy(0, self.places, torch.arange(len(self.places), device=found.device))
 
     @cached_property
-    def offsets(self) -> Tensor:
-        """[B+1] on the processor: where each sequence of the row begins, and where the row ends."""
-        return torch.tensor([0, *self.lengths]).cumsum(0)
-
-    @cached_property
-    def positions(self) -> Tensor:
-        """[S]: each token's place in its sequence, from 0."""
-        starts = torch.repeat_interleave(self.offsets[:-1], torch.tensor(self.lengths))
-        return (torch.arange(len(starts)) - starts).to(self.places.device)
+    def offsets(self) -> np.ndarray[Any, Any]:
+        """[B+1]: where each sequence of the row begins, and where the row ends."""
+        return np.cumsum([0, *self.lengths])
 
     @cached_property
     def bounds(self) -> varlen.Bounds:
         """For a kernel that takes all lengths at once."""
-        return varlen.Bounds(self.offsets.to(self.places.device), self.lengths[0], self.lengths[-1])
+        return varlen.Bounds(to_device(self.offsets, self.places.device), self.lengths[0], self.lengths[-1])
 
     def one_each(self, causal: bool) -> Tensor | None:
         """[B]: the order of `asked` in the row, where it is one token of each sequence, which sees all others; else
         None."""
         assert self.asked is not None
         order = self.asked.argsort()
-        ends = self.offsets[1:].to(order.device)
+        ends = to_device(self.offsets[1:], order.device)
         if len(order) != len(ends):
             return None
         asked = self.asked[order]

@@ -17,6 +17,7 @@ from transformers.modeling_outputs import BaseModelOutput, CausalLMOutputWithPas
 
 from headway.errors import ModelError
 from headway.models.generation import State, check_sizes, configuration
+from headway.models.host import on_host
 from headway.models.layout import read
 from headway.models.vectors import embedding
 
@@ -92,11 +93,11 @@ class LeftToRight(nn.Module):
         """[B,T,E] after `state` -> states [B,T,D] and the state after the last token. Padding only with no state."""
         seen = inputs.shape[1] + (state.seen if state else 0)
         before = None if state is None else state.tensors if len(state.tensors) > 1 else state.tensors[0]
-        if state is None and mask is not None and not mask.all():
+        if state is None and mask is not None and not on_host(mask).all():
             # real tokens to the front, so that a prompt padded on the left begins from the zero state
             order = mask.argsort(dim=1, descending=True, stable=True)
             moved = inputs.gather(1, order.unsqueeze(-1).expand_as(inputs))
-            packed = pack_padded_sequence(moved, mask.sum(1).clamp(min=1).cpu(), True, enforce_sorted=False)
+            packed = pack_padded_sequence(moved, on_host(mask).sum(1).clamp(min=1), True, enforce_sorted=False)
             output, after = self.layers(packed)
             states, _ = pad_packed_sequence(output, batch_first=True, total_length=inputs.shape[1])
             states = states.gather(1, order.argsort(1).unsqueeze(-1).expand_as(states))
@@ -198,7 +199,8 @@ class RecurrentLM(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-
         """
         inputs = self.dropout(self.embedding(input_ids))
         state = None
-        if use_cache or past_key_values is not None or (attention_mask is not None and not attention_mask[:, 0].all()):
+        left = attention_mask is not None and not on_host(attention_mask)[:, 0].all()  # padding there
+        if use_cache or past_key_values is not None or left:
             states, state = self.network.read(inputs, attention_mask, past_key_values)
         else:
             states = self.network(inputs)

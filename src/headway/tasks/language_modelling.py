@@ -25,6 +25,7 @@ from headway.errors import DataError, ModelError
 from headway.metrics.language import perplexity
 from headway.models.base import ModelSource, network
 from headway.models.build import reserved_positions
+from headway.models.host import on_host
 from headway.models.layout import Layout
 from headway.models.unpadded import can_be_asked, run, runs_unpadded
 from headway.tasks.base import Batch, Columns, Moment, Output, Split
@@ -227,12 +228,13 @@ def token_losses(
         return losses.view(len(input_ids), -1) * counts
     layout = Layout.of(attention_mask, documents)
     first = reserved_positions(model.config)
-    at = F.pad(counts, (0, 1)).flatten().nonzero()[:, 0]  # before each token that counts
+    at = F.pad(on_host(scored)[:, 1:], (0, 1)).flatten().nonzero()[:, 0]  # before each token that counts
     if 2 * len(at) > len(layout.places):  # of most tokens all is computed
         losses = F.cross_entropy(
             run(model, first, layout, input_ids).float(), layout.row(input_ids.roll(-1, 1))[0], reduction="none"
         )
         return layout.padded(losses[:, None])[:, :-1, 0] * counts
+    at = at.to(input_ids.device, non_blocking=True)
     if can_be_asked(model):
         logits = run(model, first, layout.asking(at), input_ids)
     else:

@@ -144,7 +144,8 @@ def quiet_libraries() -> None:
     """Lightning and the hub client announce themselves at length; what is worth knowing, the recorder says."""
     for noisy in ("pytorch_lightning", "lightning_fabric", "httpx", "transformers"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*LeafSpec.*", ".*across ranks is zero.*"):
+    wanted = ".*overridden `transfer_batch_to_device`.*"  # the module's own is meant
+    for message in (".*does not have many workers.*", ".*LeafSpec.*", ".*across ranks is zero.*", wanted):
         warnings.filterwarnings("ignore", message=message)
 
 

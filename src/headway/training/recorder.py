@@ -21,11 +21,10 @@ from headway.training import checkpoint
 from headway.training.cost import Cost
 from headway.training.events import Channel
 from headway.training.frozen import frozen_names
+from headway.training.looks import Looks
 from headway.training.module import Evaluation, TrainingModule
 from headway.training.session import prediction_columns
 from headway.training.stops import Signals, Stopped
-
-READ_EVERY = 0.1  # seconds; reading each step's loss at once would let a GPU wait for the processor at every step
 
 
 @dataclass
@@ -71,6 +70,7 @@ class Recorder(pl.Callback):
         self.channel, self.config_hash, self.cost = channel, config_hash, cost
         self.progress = Progress()
         self.signals = Signals()
+        self.looks = Looks(cost.world)
         self.step = 0  # optimizer steps done since the start of the run
         self.history: HistoryWriter | None = None
         self.summary: Summary | None = None
@@ -116,8 +116,9 @@ class Recorder(pl.Callback):
             (self.step, module.step_loss, module.grad_norm, module.lr, batch["tokens"], batch["examples"])
         )
         at_checkpoint = self.rules.checkpoint_every is not None and self.step % self.rules.checkpoint_every == 0
-        asked = self._asked_to_stop(trainer)
-        if self._due(trainer) or at_checkpoint or asked:
+        looks = self.looks.due(self.step)
+        asked = self._asked_to_stop(trainer) if looks or trainer.world_size == 1 else 0
+        if (looks and len(self._rows) >= self.rules.log_every) or at_checkpoint or asked:
             self._flush(trainer)
         segment_ends = batch_idx + 1 == trainer.num_training_batches
         if asked:
@@ -146,11 +147,6 @@ class Recorder(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
         if trainer.world_size == 1:  # other ranks may not come to this
             self._flush(trainer)
-
-    def _due(self, trainer: pl.Trainer) -> bool:
-        """Whether to write rows now; several ranks must agree, and their clocks would not."""
-        waited = trainer.world_size > 1 or time.perf_counter() - self._clock >= READ_EVERY
-        return waited and len(self._rows) >= self.rules.log_every
 
     def _flush(self, trainer: pl.Trainer) -> None:
         """Read the steps since the last time off the device, in one transfer, and write a row for each.
@@ -192,11 +188,7 @@ class Recorder(pl.Callback):
 
     def _asked_to_stop(self, trainer: pl.Trainer) -> int:
         """The signal any rank has received, agreed on by all of them."""
-        if trainer.world_size == 1:
-            return self.signals.received
-        flag = torch.tensor([self.signals.received], device=trainer.strategy.root_device)
-        dist.all_reduce(flag, op=dist.ReduceOp.MAX)
-        return int(flag)
+        return self.looks.agreed(self.signals.received, self.step, trainer.strategy.root_device)
 
     # --- evaluation ----------------------------------------------------------------------------------------------
 
