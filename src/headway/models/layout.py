@@ -66,19 +66,20 @@ class Layout:
     @cached_property
     def offsets(self) -> np.ndarray[Any, Any]:
         """[B+1]: where each sequence of the row begins, and where the row ends."""
-        return np.cumsum([0, *self.lengths])
+        return np.cumsum([0, *self.lengths], dtype=np.int32)
 
     @cached_property
     def bounds(self) -> varlen.Bounds:
         """For a kernel that takes all lengths at once."""
-        return varlen.Bounds(to_device(self.offsets, self.places.device), self.lengths[0], self.lengths[-1])
+        ends, pairs = to_device(self.offsets, self.places.device), sum(length**2 for length in self.lengths)
+        return varlen.Bounds(ends, self.lengths[0], self.lengths[-1], pairs)
 
     def one_each(self, causal: bool) -> Tensor | None:
         """[B]: the order of `asked` in the row, where it is one token of each sequence, which sees all others; else
         None."""
         assert self.asked is not None
         order = self.asked.argsort()
-        ends = to_device(self.offsets[1:], order.device)
+        ends = to_device(self.offsets[1:], order.device).long()
         if len(order) != len(ends):
             return None
         asked = self.asked[order]

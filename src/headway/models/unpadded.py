@@ -85,11 +85,11 @@ def _within(
     repeats = query.shape[1] // key.shape[1]
     key, value = (repeat_kv(one, repeats) for one in (key, value))
     whole = query.squeeze(0), key.squeeze(0), value.squeeze(0)  # [H,S,D/H]; the gradient of [0] would fill zeros
-    if query.device.type == "cuda":
-        dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else query.dtype
+    if (kind := query.device.type) in varlen.DEVICES:
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query.dtype
         if kernel := varlen.kernel(query.device, dtype, query.shape[-1], dropout > 0, causal):
             q, k, v = (one.transpose(0, 1).to(dtype) for one in whole)
-            return kernel(q, k, v, layout.bounds, scale, dropout, causal)[None]
+            return varlen.attend_within(q, k, v, varlen.How(kernel, layout.bounds, scale, dropout, causal))[None]
     seen = layout.groups
     asking = seen if query.shape[2] == key.shape[2] else [(count, 1) for count, _ in seen]
     if zeros := zeros_of(dropout, query.device):
@@ -185,15 +185,15 @@ def runs_unpadded(model: Any) -> bool:
     return getattr(getattr(model, "config", None), "_attn_implementation", None) == NAME
 
 
-def kernels(model: nn.Module, dtype: torch.dtype) -> str | None:
-    """What attends on this machine's GPU in a network that runs without padding, in words; None where none does so."""
+def kernels(model: nn.Module, device: torch.device, dtype: torch.dtype) -> str | None:
+    """What attends on this GPU in a network that runs without padding, in words; None where none does so."""
     part = next((part for part in model.modules() if runs_unpadded(part)), None)
     if part is None:
         return None
     config = cast(PreTrainedModel, part).config.get_text_config()
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     causal = any(getattr(inner, "is_causal", False) for inner in part.modules())
-    return varlen.words(torch.device("cuda"), dtype, width, causal)
+    return varlen.words(device, dtype, width, causal)
 
 
 def _sequences(model: PreTrainedModel) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from headway.models import varlen
 from headway.models.attend import How
 
 FIRST, EVERY = 8, 64  # steps that are counted: the first of an attempt, then one in so many
@@ -87,6 +88,11 @@ def _attend(_: Tensor, query: Tensor, key: Tensor, value: Tensor, how: How) -> i
     return _seen(pairs * query.shape[-1], pairs * value.shape[-1], query, key, value)
 
 
+def _attend_within(_: Tensor, query: Tensor, key: Tensor, value: Tensor, how: varlen.How) -> int:
+    pairs = query.shape[1] * how.at.pairs
+    return _seen(pairs * query.shape[-1], pairs * value.shape[-1], query, key, value)
+
+
 def _seen(scores: int, sums: int, query: Tensor, key: Tensor, value: Tensor) -> int:
     """Queries with keys, then weights with values: so many operations each, once."""
     weights = query.requires_grad or key.requires_grad
@@ -106,5 +112,6 @@ RULES: dict[str, Callable[..., int]] = {
     **dict.fromkeys(("addmm", "baddbmm"), _addmm),
     "scaled_dot_product_attention": _attention,
     "attend": _attend,
+    "attend_within": _attend_within,
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _recurrent),
 }

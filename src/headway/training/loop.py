@@ -80,7 +80,7 @@ def run_training(config: DictConfig, run_dir: Path, config_hash: str, channel: C
         keep_model(session, run_dir)
         keep_frozen(model, run_dir / MODEL_FOLDER)
     channel.record(
-        model=parameter_count(model) | padding(model, accelerator, settings["precision"]),
+        model=parameter_count(model) | padding(model, accelerator, ranks, settings["precision"]),
         monitor={"metric": rules.monitor, "mode": "max" if rules.maximise else "min"},
         plan={"steps": rules.total_steps, "steps_per_epoch": rules.steps_per_epoch},
     )
@@ -206,10 +206,12 @@ def use_best(module: TrainingModule, run_dir: Path, config_hash: str) -> None:
         fill(module.model, checkpoint.load(best, config_hash), best, run_dir / MODEL_FOLDER)
 
 
-def padding(model: torch.nn.Module, accelerator: str, precision: str) -> dict[str, str]:
+def padding(model: torch.nn.Module, accelerator: str, ranks: Ranks, precision: str) -> dict[str, str]:
     """What the network does with it: "none" where it runs without, and by which kernels on a GPU; see unpadded.py."""
     found = {"padding": "none" if any(map(runs_unpadded, model.modules())) else "computed"}
-    kernels = unpadded.kernels(model, dtype_of(precision)) if accelerator == "cuda" else None
+    if accelerator != "cuda":
+        return found
+    kernels = unpadded.kernels(model, torch.device("cuda", ranks.local_rank), dtype_of(precision))
     return found if kernels is None else found | {"attention": kernels}
 
 
