@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_iter, tree_map
 
 from headway.data.batching import TrainPlan
 from headway.models import host
-from headway.models.host import on_host, remember
+from headway.models.host import on_host, send
 from headway.training.loaders import TrainSteps
 from headway.training.loop import make_module
 from headway.training.module import TrainingModule
@@ -172,16 +172,20 @@ def test_what_nobody_remembers_is_asked_of_the_device() -> None:
         assert device.asked == []
         assert on_host(there).tolist() == here.tolist()
         assert device.asked == ["aten._to_copy.default"]
-        remember({"x": here}, {"x": there})
-        assert on_host(there) is here
+        assert on_host(send({"x": here}, torch.device("meta"))["x"]) is here
     assert device.asked == ["aten._to_copy.default"]
 
 
 def test_what_was_sent_is_forgotten_with_what_is_there() -> None:
-    here = torch.ones(3)
     with Device():
-        there = here.to("meta", non_blocking=True)
-    remember({"x": here}, {"x": there})
+        there = send({"x": torch.ones(3)}, torch.device("meta"))
     assert len(host._sent) == 1
     del there
+    assert len(host._sent) == 0
+
+
+def test_on_the_processor_nothing_is_copied_or_remembered() -> None:
+    here = torch.ones(3)
+    assert send({"x": here}, torch.device("cpu"))["x"] is here
+    assert on_host(here) is here
     assert len(host._sent) == 0

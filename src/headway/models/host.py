@@ -15,11 +15,13 @@ from torch.utils.weak import WeakTensorKeyDictionary
 _sent: Any = WeakTensorKeyDictionary()  # tensor on a device -> that on the host which it was copied from
 
 
-def remember(given: Mapping[str, Tensor], moved: Mapping[str, Tensor]) -> None:
-    """given: on the host. moved: the same on a device; neither is changed afterwards."""
-    for name, one in moved.items():
-        if one.device.type != "cpu":
-            _sent[one] = given[name]
+def send(batch: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """A batch from the host, on `device`; what is sent is remembered while it is there, and not changed afterwards."""
+    moved = {name: to_device(one, device) for name, one in batch.items()}
+    if device.type != "cpu":
+        for name, one in moved.items():
+            _sent[one] = batch[name]
+    return moved
 
 
 def on_host(tensor: Tensor) -> Tensor:
@@ -30,6 +32,6 @@ def on_host(tensor: Tensor) -> Tensor:
     return tensor.cpu() if found is None else found
 
 
-def to_device(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
-    """A copy that nobody waits for; on the processor the array itself. It is not changed afterwards."""
-    return torch.from_numpy(array).to(device, non_blocking=True)
+def to_device(given: Tensor | np.ndarray[Any, Any], device: torch.device) -> Tensor:
+    """A copy that nobody waits for; on the processor the memory itself. It is not changed afterwards."""
+    return torch.as_tensor(given).to(device, non_blocking=True)

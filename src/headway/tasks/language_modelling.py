@@ -25,7 +25,7 @@ from headway.errors import DataError, ModelError
 from headway.metrics.language import perplexity
 from headway.models.base import ModelSource, network
 from headway.models.build import reserved_positions
-from headway.models.host import on_host
+from headway.models.host import on_host, to_device
 from headway.models.layout import Layout
 from headway.models.unpadded import can_be_asked, run, runs_unpadded
 from headway.tasks.base import Batch, Columns, Moment, Output, Split
@@ -234,7 +234,7 @@ def token_losses(
             run(model, first, layout, input_ids).float(), layout.row(input_ids.roll(-1, 1))[0], reduction="none"
         )
         return layout.padded(losses[:, None])[:, :-1, 0] * counts
-    at = at.to(input_ids.device, non_blocking=True)
+    at = to_device(at, input_ids.device)
     if can_be_asked(model):
         logits = run(model, first, layout.asking(at), input_ids)
     else:

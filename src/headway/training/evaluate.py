@@ -18,6 +18,7 @@ from headway.data.prepare import prepare
 from headway.data.report import fingerprint as data_fingerprint
 from headway.data.typed import read_examples
 from headway.errors import CheckpointError, DataError
+from headway.models.host import send
 from headway.models.pretrained import default_device
 from headway.store import layout
 from headway.store.atomic import write_json
@@ -71,7 +72,7 @@ def pass_over(task: Task, model: nn.Module, split: Split, size: int) -> Collecte
     collected = Collected()
     pad: int = split.tokenizer.pad_token_id
     for items in evaluation_batches(split.encoded.lengths, size):
-        batch = {key: value.to(device) for key, value in task.collate(split.encoded, items, pad, EVALUATION).items()}
+        batch = send(task.collate(split.encoded, items, pad, EVALUATION), device)
         output = task.loss(model, batch)
         terms = torch.from_numpy(task.terms(split.encoded, items, EVALUATION))
         collected.add(torch.from_numpy(items.copy()), terms, output.losses, task.rows(model, output, batch))

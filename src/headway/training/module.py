@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from headway.models.host import remember
+from headway.models.host import send
 from headway.tasks.base import Columns, Split, Task
 from headway.training.compiled import Compiled
 from headway.training.flops import Flops
@@ -93,9 +93,9 @@ class TrainingModule(pl.LightningModule):
         self.evaluations: dict[str, Evaluation] = {}
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
-        remember(batch["inputs"], moved["inputs"])
-        return moved
+        rest = {name: one for name, one in batch.items() if name != "inputs"}
+        moved: dict[str, Any] = super().transfer_batch_to_device(rest, device, dataloader_idx)
+        return moved | {"inputs": send(batch["inputs"], device)}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         optimizer = build_optimizer(self.optimizer_node, self.model)

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from headway.data.batching import TrainPlan, evaluation_batches
 from headway.data.encode import Array
 from headway.errors import ConfigError
+from headway.models.host import send
 from headway.tasks.base import EVALUATION
 from headway.training.heap import return_freed_memory
 from headway.training.loaders import StepKeys, TrainSteps, loader
@@ -195,7 +196,7 @@ class Trial:
         for part in evaluation_batches(encoded.lengths[items], size):
             inputs = task.collate(encoded, items[part], self.session.pad, EVALUATION)
             with trainer.precision_plugin.val_step_context():
-                task.loss(model, {name: one.to(device) for name, one in inputs.items()}).losses.sum().item()
+                task.loss(model, send(inputs, device)).losses.sum().item()
         model.train()
         return time.perf_counter() - began
 
