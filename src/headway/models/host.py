@@ -34,4 +34,5 @@ def on_host(tensor: Tensor) -> Tensor:
 
 def to_device(given: Tensor | np.ndarray[Any, Any], device: torch.device) -> Tensor:
     """A copy that nobody waits for; on the processor the memory itself. It is not changed afterwards."""
-    return torch.as_tensor(given).to(device, non_blocking=True)
+    waits = device.type == "mps"  # which may copy after the memory has gone
+    return torch.as_tensor(given).to(device, non_blocking=not waits)

@@ -50,10 +50,10 @@ class Longest:
 
 
 class Stopwatch(pl.Callback):
-    """Seconds from the first batch to the end of the last, and the most memory that was held meanwhile."""
+    """Seconds of the steps from `first` on, the tokens of these, and the most memory that was held in any step."""
 
-    def __init__(self, cuda: bool) -> None:
-        self.cuda = cuda
+    def __init__(self, cuda: bool, first: int) -> None:
+        self.cuda, self.first = cuda, first
         self.seconds = 0.0
         self.tokens = 0
 
@@ -65,13 +65,13 @@ class Stopwatch(pl.Callback):
         else:
             forget_peak()
 
-    def on_train_batch_start(self, *_: Any) -> None:
-        if self._began is None:
+    def on_train_batch_start(self, trainer: pl.Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        if self._began is None and batch["step"] >= self.first:
             self._wait()
             self._began = time.perf_counter()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.tokens += batch["tokens"] if batch["micro"] == 0 else 0
+        self.tokens += batch["tokens"] if batch["micro"] == 0 and batch["step"] >= self.first else 0
         if batch_idx + 1 == trainer.num_training_batches:
             self._wait()
             assert self._began is not None
@@ -149,35 +149,39 @@ class Trial:
         )
 
     def run(self, plan: TrainPlan, start: int, stop: int) -> tuple[int, float]:
-        """(real tokens, seconds) of the steps from `start` up to `stop`."""
-        return self._fit(plan, start, stop, self.batch["accumulate"])
+        """(real tokens, seconds) of as many steps as from `start` up to `stop`, after another one."""
+        return self._fit(plan, range(start + 1, stop + 1), self.batch["accumulate"], warm=True)
 
     def first_look(self) -> float:
         """Tokens a second of a step on the longest few examples, as soon as all is compiled and warm."""
-        for _ in range(2):
-            _, seconds = self.worst(FEW, tokens=False)
-        return int(np.sort(self.bench.lengths)[-FEW:].sum()) / seconds
+        tokens, seconds = self._longest(FEW, tokens=False, warm=True)
+        return tokens / seconds
 
     def worst(self, size: int, *, tokens: bool) -> tuple[int, float]:
         """(bytes, seconds) of a step with the `size` longest examples, or so many tokens of them.
 
         Raises: torch.OutOfMemoryError on a GPU.
         """
+        _, seconds = self._longest(size, tokens=tokens)
+        return self.memory, seconds
+
+    def _longest(self, size: int, *, tokens: bool, warm: bool = False) -> tuple[int, float]:
         plan = cast(TrainPlan, Longest(self.bench.lengths, size, tokens))
         self.module.accumulate = 1
         try:
-            _, seconds = self._fit(plan, 0, 1, 1)
+            return self._fit(plan, range(1, 2), 1, warm=warm)
         finally:
             self.module.accumulate = self.batch["accumulate"]
-        return self.memory, seconds
 
-    def _fit(self, plan: TrainPlan, start: int, stop: int, accumulate: int) -> tuple[int, float]:
+    def _fit(self, plan: TrainPlan, timed: range, accumulate: int, *, warm: bool) -> tuple[int, float]:
+        """warm: after one step more, in which the optimizer's state is made and memory is had for the first time."""
         prepare_device(self.settings, ALONE)
-        watch, cuda, session = Stopwatch(self.bench.cuda), self.bench.cuda, self.session
+        watch, cuda, session = Stopwatch(self.bench.cuda, timed.start), self.bench.cuda, self.session
         trainer = make_trainer(self.settings, [watch], "cuda" if cuda else "cpu", ALONE, accumulate)
         steps = TrainSteps(session.task, session.encoded["train"], plan, accumulate, 0, session.pad)
+        keys = StepKeys(timed.start - warm, timed.stop, accumulate)
         try:
-            trainer.fit(self.module, datamodule=Steps(steps, StepKeys(start, stop, accumulate), cuda))
+            trainer.fit(self.module, datamodule=Steps(steps, keys, cuda))
         finally:
             self.module.zero_grad()
             self.memory = watch.rise + sum(one.numel() * one.element_size() for one in self.module.parameters())

@@ -131,7 +131,7 @@ class Tuning:
                 self.tell(Tried("setting", changes, ratios=[ratio], note="far slower at first sight"))
             else:
                 hopeful.append((changes, trial))
-        parts = math.ceil(2 * (len(hopeful) + 1) * self.step / self.left("setting"))  # so that two rounds fit
+        parts = math.ceil(2 * (len(hopeful) + 1) * 2 * self.step / self.left("setting"))  # so that two rounds fit
         self.compare("setting", now, hopeful, parts)
         if len(paying := tuned.winners(self.tried)) > 1:
             together = {key: value for one in paying for key, value in one.changes.items()}
@@ -151,7 +151,7 @@ class Tuning:
         trials: list[tuple[Changes, Trial]] = []
         for changes, factor in wanted:
             at_once = share * factor / changes.get("batch.accumulate", best.batch["accumulate"])
-            too_long = 2 * max(1, factor) * self.step > LONG * self.seconds
+            too_long = 4 * max(1, factor) * self.step > LONG * self.seconds
             if at_once > found.size or too_long or set(changes) & {"batch.accumulate"} & set(self.fixed):
                 continue
             with suppress(HeadwayError):  # so few tokens that a step may have no example for each part
@@ -203,7 +203,7 @@ class Tuning:
         parts: only one in so many of each step. seconds: it took to compile.
         """
         plans = [(changes, trial, trial.share(parts)) for changes, trial in [({}, now), *others]]
-        at, steps, own = 0, max(1, int(ROUND * self.seconds / self.step)), plans[0][2].steps_per_epoch
+        at, steps, own = 0, max(1, int(ROUND * self.seconds / self.step) - 1), plans[0][2].steps_per_epoch
         rates: list[list[float]] = []
         spent, end = 0.0, UNTIL.get(stage) or self.over() + COMPILED
         while others and (len(rates) < 2 or self.over(spent) < end):
