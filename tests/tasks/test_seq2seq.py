@@ -86,7 +86,8 @@ def test_the_loss_is_that_of_transformers(
     model: Any = task.model(MODELS[name], tokenizer, [], weights=True)
     batch = task.collate(items, np.arange(5), tokenizer.pad_token_id, EVALUATION)
     terms = task.terms(items, np.arange(5), EVALUATION)
-    labels = batch["target_ids"].masked_fill(batch["target_mask"] == 0, -100)
+    given = torch.zeros(batch["target_ids"].numel(), dtype=torch.bool).index_fill(0, batch["scored"], value=True)
+    labels = batch["target_ids"].masked_fill(~given.view_as(batch["target_ids"]), -100)
     inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
     if name == "gru":  # without labels: written out, token by token
         start = torch.full((5, 1), model.config.decoder_start_token_id)
@@ -104,6 +105,24 @@ def test_the_loss_is_that_of_transformers(
     assert ours[4] == 0
     evaluated = task.loss(model.eval(), batch).losses.detach()
     assert float(evaluated.sum() / terms.sum()) == pytest.approx(float(plain.detach()), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_output_layer_computes_real_tokens_only(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerBase, name: str
+) -> None:
+    """And all of them again when something else asks, such as generation."""
+    task = SequenceToSequence(32, 32)
+    _, items = encoded(tmp_path, task, tokenizer)
+    model: Any = task.model(MODELS[name], tokenizer, [], weights=True)
+    batch = task.collate(items, np.arange(5), tokenizer.pad_token_id, EVALUATION)
+    rows: list[int] = []
+    model.get_output_embeddings().register_forward_hook(lambda _, __, made: rows.append(made.shape[:-1].numel()))
+    task.loss(model, batch)
+    size, longest = batch["target_ids"].shape
+    model(input_ids=batch["input_ids"], decoder_input_ids=batch["target_ids"])
+    assert rows == [int(task.terms(items, np.arange(5), EVALUATION).sum()), size * longest]
+    assert rows[0] < rows[1]
 
 
 @pytest.mark.parametrize("name", MODELS)

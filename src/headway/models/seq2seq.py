@@ -87,6 +87,9 @@ class GruSeq2Seq(PreTrainedModel, GenerationMixin):  # type: ignore[no-untyped-c
     def _supports_default_dynamic_cache(cls) -> bool:
         return False  # the state comes with the first output
 
+    def get_output_embeddings(self) -> nn.Linear:
+        return self.output
+
     def forward(
         self,
         input_ids: Tensor | None = None,

@@ -4,6 +4,7 @@ S source tokens, T target tokens.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -128,11 +129,13 @@ class SequenceToSequence:
         return encoded.sizes("target_ids", items) * encoded.columns["given"][items]
 
     def collate(self, encoded: Encoded, items: Array, pad: int, moment: Moment) -> Batch:
-        """input_ids, attention_mask [B,S]; target_ids, target_mask [B,T]. A target that is not given is masked."""
+        """input_ids, attention_mask [B,S]; target_ids [B,T]; scored [R], places in the flattened B*T: of all real
+        target tokens, where a target is given."""
         source, mask = encoded.padded("input_ids", items, pad)
         target, target_mask = encoded.padded("target_ids", items, pad)
         target_mask *= encoded.columns["given"][items][:, None]
-        arrays = {"input_ids": source, "attention_mask": mask, "target_ids": target, "target_mask": target_mask}
+        scored = np.flatnonzero(target_mask)
+        arrays = {"input_ids": source, "attention_mask": mask, "target_ids": target, "scored": scored}
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def model(
@@ -142,19 +145,17 @@ class SequenceToSequence:
 
     def loss(self, model: nn.Module, batch: Batch) -> Output:
         """Teacher forcing (Williams & Zipser 1989): the decoder reads the true target, one token behind."""
-        logits = model(
-            input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
-            decoder_input_ids=shifted(batch["target_ids"], model.config.decoder_start_token_id),  # type: ignore
-        ).logits.float()
-        losses = F.cross_entropy(
-            logits.flatten(0, 1),
-            batch["target_ids"].masked_fill(batch["target_mask"] == 0, -100).flatten(),
-            reduction="none",
-            ignore_index=-100,
-            label_smoothing=self.label_smoothing if model.training else 0.0,
-        )
-        return Output(losses.view(batch["target_ids"].shape).sum(1))
+        target, at = batch["target_ids"], batch["scored"]
+        with only(model, at):
+            logits = model(
+                input_ids=batch["input_ids"],
+                attention_mask=batch["attention_mask"],
+                decoder_input_ids=shifted(target, model.config.decoder_start_token_id),  # type: ignore
+            ).logits
+        logits = logits if logits.dim() == 2 else logits.flatten(0, 1)[at]
+        smoothing = self.label_smoothing if model.training else 0.0
+        losses = F.cross_entropy(logits.float(), target.flatten()[at], reduction="none", label_smoothing=smoothing)
+        return Output(losses.new_zeros(target.numel()).index_copy(0, at, losses).view_as(target).sum(1))
 
     def rows(self, model: nn.Module, output: Output, batch: Batch) -> Columns:
         if not self.metrics:
@@ -207,6 +208,23 @@ def token_perplexity(predictions: Columns) -> float:
     """Of each example's mean loss and number of tokens: over all tokens once."""
     tokens = np.asarray(predictions["tokens"])
     return perplexity(float((np.asarray(predictions["loss"]) * tokens).sum()), int(tokens.sum()), 0)["perplexity"]
+
+
+@contextmanager
+def only(model: nn.Module, at: Tensor) -> Iterator[None]:
+    """The output layer, the dearest part of many models, computes some of its rows. at: places in the flattened B*T.
+
+    Where it is not known, or while the model is compiled, it computes all of them.
+    """
+    layer = None if torch.compiler.is_compiling() else model.get_output_embeddings()  # type: ignore[operator]
+    if layer is None:
+        yield
+        return
+    hook = layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].flatten(0, 1)[at], *inputs[1:]))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def shifted(target_ids: Tensor, start: int) -> Tensor:
