@@ -307,6 +307,7 @@ def main(folder: Path, model: str, kills: int, seed: int) -> None:
         if not differing:
             shutil.rmtree(run)
             shutil.rmtree(reference)
+        print(f"{done} of {kills} kills in {attempts} runs, {len(failures)} failures", file=sys.stderr, flush=True)
     possible = sum(len(one) * len(other) for one, other in itertools.combinations(every.values(), 2))
     said = {"tasks": tasks, "pairs": [len(met), possible], "compile": [name or "none" for name in AXES["compile"]]}
     print(json.dumps({"runs": attempts, "kills": done, "failures": failures, **said}))
